@@ -1,0 +1,12 @@
+import * as tf from '@tensorflow/tfjs-core';
+
+/**
+ * Backends whose tensors lie in the process's own memory: reading one is a copy at most, so that an elementwise loss is
+ * one pass over typed arrays instead of a dozen kernels with a temporary each.
+ */
+const HOST_MEMORY_BACKENDS: ReadonlySet<string> = new Set(['cpu', 'wasm', 'onnx']);
+
+/** Says whether the current backend's tensors are cheap to read synchronously. */
+export function tensorsAreInHostMemory(): boolean {
+  return HOST_MEMORY_BACKENDS.has(tf.getBackend());
+}
