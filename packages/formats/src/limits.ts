@@ -1,0 +1,49 @@
+/**
+ * Bounds against hostile or damaged files. Each is far above what real files of this field need and far below
+ * what would exhaust a machine; a reader that meets a larger number throws `FormatError` with code `limit`.
+ */
+
+/** Dimensions of a tensor: NumPy allows 64, PyTorch 64; networks use at most 5. */
+export const MAX_TENSOR_RANK = 64;
+
+/** Elements of one tensor: 2^33 bytes of float32 is beyond what one ArrayBuffer can hold. */
+export const MAX_TENSOR_ELEMENTS = 2 ** 31;
+
+/** Tensors of one file: the largest public checkpoints hold some tens of thousands. */
+export const MAX_TENSORS = 1_000_000;
+
+/** Bytes of a safetensors header; the reference implementation refuses more, too. */
+export const MAX_SAFETENSORS_HEADER_BYTES = 100_000_000;
+
+/** Bytes of an npy header: NumPy writes below 200 for plain dtypes and reads at most 10,000 by default. */
+export const MAX_NPY_HEADER_BYTES = 65_536;
+
+/** Pixels of one PNG, 2^28: a 16,384 x 16,384 image. */
+export const MAX_PNG_PIXELS = 2 ** 28;
+
+/** DEFLATE cannot expand a byte to more than this: 258 bytes for every two bits. */
+export const MAX_DEFLATE_RATIO = 1032;
+
+/** Bytes that one compressed member may unpack to, 2 GiB: larger arrays are stored, not compressed. */
+export const MAX_INFLATED_BYTES = 2 ** 31;
+
+/** Members of one zip archive: one per tensor, see MAX_TENSORS. */
+export const MAX_ZIP_ENTRIES = MAX_TENSORS;
+
+/** Opcodes of one pickle: `cls_labels.npy` takes 0.5 million, a checkpoint some thousands. */
+export const MAX_PICKLE_OPCODES = 50_000_000;
+
+/** Objects on the unpickler's stack, or remembered in its memo, at one time. */
+export const MAX_PICKLE_OBJECTS = 20_000_000;
+
+/** Nesting of a pickled value when it is walked: a state dict is three deep. */
+export const MAX_PICKLE_DEPTH = 200;
+
+/** Characters of one key or tensor name. */
+export const MAX_NAME_BYTES = 65_536;
+
+/** Pixels of a mask made from a COCO run-length code or polygon, 2^28. */
+export const MAX_MASK_PIXELS = 2 ** 28;
+
+/** Steps along the outline of one COCO polygon: its edges are walked at five times the resolution. */
+export const MAX_POLYGON_STEPS = 2 ** 27;
