@@ -2,22 +2,29 @@ import * as tf from '@tensorflow/tfjs-core';
 import { tensorsAreInHostMemory } from './host-memory.js';
 import { TrainerError } from './trainer-error.js';
 
+export interface BinaryCrossEntropyOptions {
+  /** Leave elements with a negative target (crop padding) out of the mean; false by default. */
+  ignoreNegative?: boolean;
+}
+
 /**
- * Binary cross-entropy of logits against targets in 0..1, averaged over all elements whose target is not negative.
+ * Binary cross-entropy of logits against targets in 0..1, averaged over all elements that count; 0 when none does.
  *
- * `logits` and `targets` have the same shape, any rank, float32. A negative target marks an element to leave out (crop
- * padding); with none left the loss is 0. Stable for any finite logit: `max(x,0) - x t + ln(1 + e^-|x|)`.
- * The gradient flows to the logits only. Returns a scalar, the caller's to dispose.
+ * `logits` and `targets` have the same shape, any rank, float32. Stable for any finite logit:
+ * `max(x,0) - x t + ln(1 + e^-|x|)`. The gradient flows to the logits only. Returns a scalar, the caller's to dispose.
  * Source: L_sal of the paper (method.md 3), `torch.nn.functional.binary_cross_entropy_with_logits`.
  * @throws TrainerError SHAPE_MISMATCH
  */
-export function binaryCrossEntropyWithLogits(logits: tf.Tensor, targets: tf.Tensor): tf.Scalar {
+export function binaryCrossEntropyWithLogits(
+  logits: tf.Tensor,
+  targets: tf.Tensor,
+  options: BinaryCrossEntropyOptions = {},
+): tf.Scalar {
   assertSameShape(logits, targets);
-  const inHostMemory = tensorsAreInHostMemory();
+  const { ignoreNegative = false } = options;
+  const forward = tensorsAreInHostMemory() ? hostForward : deviceForward;
   const loss = tf.customGrad((x, save) =>
-    inHostMemory
-      ? hostForward(x as tf.Tensor, targets, save as tf.GradSaveFunc)
-      : deviceForward(x as tf.Tensor, targets, save as tf.GradSaveFunc),
+    forward(x as tf.Tensor, targets, ignoreNegative, save as tf.GradSaveFunc),
   );
   return loss(logits) as tf.Scalar;
 }
@@ -27,14 +34,19 @@ interface CustomGradient {
   gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor;
 }
 
-function hostForward(logits: tf.Tensor, targets: tf.Tensor, save: tf.GradSaveFunc): CustomGradient {
+function hostForward(
+  logits: tf.Tensor,
+  targets: tf.Tensor,
+  ignoreNegative: boolean,
+  save: tf.GradSaveFunc,
+): CustomGradient {
   const x = logits.dataSync();
   const t = targets.dataSync();
   const gradient = new Float32Array(x.length);
   let sum = 0;
   let count = 0;
   for (let i = 0; i < x.length; i++) {
-    if (t[i] < 0) continue;
+    if (ignoreNegative && t[i] < 0) continue;
     const e = Math.exp(-Math.abs(x[i]));
     sum += Math.max(x[i], 0) - x[i] * t[i] + Math.log1p(e);
     gradient[i] = (x[i] >= 0 ? 1 : e) / (1 + e) - t[i];
@@ -49,10 +61,14 @@ function hostForward(logits: tf.Tensor, targets: tf.Tensor, save: tf.GradSaveFun
   };
 }
 
-function deviceForward(logits: tf.Tensor, targets: tf.Tensor, save: tf.GradSaveFunc): CustomGradient {
-  const mask = tf.cast(tf.greaterEqual(targets, 0), 'float32');
-  const scale = tf.div(mask, tf.maximum(tf.sum(mask), 1));
+function deviceForward(
+  logits: tf.Tensor,
+  targets: tf.Tensor,
+  ignoreNegative: boolean,
+  save: tf.GradSaveFunc,
+): CustomGradient {
   const elements = elementwiseBinaryCrossEntropy(logits, targets);
+  const scale = meanWeights(targets, ignoreNegative);
   save([tf.mul(tf.sub(tf.sigmoid(logits), targets), scale)]);
   return {
     value: tf.sum(tf.mul(elements, scale)),
@@ -60,23 +76,33 @@ function deviceForward(logits: tf.Tensor, targets: tf.Tensor, save: tf.GradSaveF
   };
 }
 
-function elementwiseBinaryCrossEntropy(logits: tf.Tensor, targets: tf.Tensor): tf.Tensor {
-  const softplus = tf.log1p(tf.exp(tf.neg(tf.abs(logits))));
-  return tf.add(tf.sub(tf.relu(logits), tf.mul(logits, targets)), softplus);
-}
-
 /**
  * The same loss composed of plain operations with their own gradients: slow, and what the tests compare with.
  *
  * @throws TrainerError SHAPE_MISMATCH
  */
-export function binaryCrossEntropyWithLogitsReference(logits: tf.Tensor, targets: tf.Tensor): tf.Scalar {
+export function binaryCrossEntropyWithLogitsReference(
+  logits: tf.Tensor,
+  targets: tf.Tensor,
+  options: BinaryCrossEntropyOptions = {},
+): tf.Scalar {
   assertSameShape(logits, targets);
   return tf.tidy(() => {
-    const mask = tf.cast(tf.greaterEqual(targets, 0), 'float32');
     const elements = elementwiseBinaryCrossEntropy(logits, targets);
-    return tf.div(tf.sum(tf.mul(elements, mask)), tf.maximum(tf.sum(mask), 1)) as tf.Scalar;
+    return tf.sum(tf.mul(elements, meanWeights(targets, options.ignoreNegative ?? false))) as tf.Scalar;
   });
+}
+
+function elementwiseBinaryCrossEntropy(logits: tf.Tensor, targets: tf.Tensor): tf.Tensor {
+  const softplus = tf.log1p(tf.exp(tf.neg(tf.abs(logits))));
+  return tf.add(tf.sub(tf.relu(logits), tf.mul(logits, targets)), softplus);
+}
+
+/** One over the number of elements that count, 0 for the others. */
+function meanWeights(targets: tf.Tensor, ignoreNegative: boolean): tf.Tensor {
+  if (!ignoreNegative) return tf.scalar(1 / targets.size);
+  const mask = tf.cast(tf.greaterEqual(targets, 0), 'float32');
+  return tf.div(mask, tf.maximum(tf.sum(mask), 1));
 }
 
 function assertSameShape(logits: tf.Tensor, targets: tf.Tensor): void {

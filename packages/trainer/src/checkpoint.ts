@@ -101,7 +101,9 @@ export function restoreCheckpoint(
       const entry = entries.get(nameOf(variable));
       return entry && !tf.util.arraysEqual(entry.shape, variable.shape);
     })
-    .map((variable) => `${nameOf(variable)}: [${entries.get(nameOf(variable))!.shape}] for [${variable.shape}]`);
+    .map(
+      (variable) => `${nameOf(variable)}: [${entries.get(nameOf(variable))!.shape}] for [${variable.shape}]`,
+    );
   if (missing.length + unexpected.length + wrongShape.length > 0) {
     throw new TrainerError(
       'CHECKPOINT_MISMATCH',

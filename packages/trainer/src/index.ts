@@ -1,4 +1,8 @@
-export { binaryCrossEntropyWithLogits, binaryCrossEntropyWithLogitsReference } from './binary-cross-entropy.js';
+export {
+  type BinaryCrossEntropyOptions,
+  binaryCrossEntropyWithLogits,
+  binaryCrossEntropyWithLogitsReference,
+} from './binary-cross-entropy.js';
 export { layerVariableNames } from './layer-variable-names.js';
 export { createMemoryCheckpointStore } from './memory-checkpoint-store.js';
 export { multiLabelSoftMarginLoss } from './multi-label-soft-margin.js';

@@ -98,7 +98,10 @@ export function createSgd(options: SgdOptions): Optimizer {
       for (const [key, tensor] of state) {
         const { name } = byStateName.get(key.slice(MOMENTUM_PREFIX.length))!;
         tf.tidy(() => {
-          setVelocity(name, tf.tensor(Float32Array.from(tensor.data as Float32Array), tensor.shape, 'float32'));
+          setVelocity(
+            name,
+            tf.tensor(Float32Array.from(tensor.data as Float32Array), tensor.shape, 'float32'),
+          );
         });
       }
     },

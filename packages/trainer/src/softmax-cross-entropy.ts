@@ -64,7 +64,8 @@ function hostForward(
     const factor = scale / total;
     for (let i = start; i < end; i++) gradient[i] *= factor;
     gradient[start + label] -= scale;
-    sum += Math.log(total) + highest - x[start + label];
+    // In this order: the difference of two huge logits is exact, their logarithm would drown in either.
+    sum += Math.log(total) - (x[start + label] - highest);
   }
   save([tf.tensor(gradient, logits.shape, 'float32')]);
   return {
@@ -87,7 +88,7 @@ function deviceForward(
   const logProbabilities = tf.logSoftmax(logits, -1);
   save([tf.mul(tf.sub(tf.exp(logProbabilities), chosen), scale)]);
   return {
-    value: tf.neg(tf.sum(tf.mul(tf.mul(logProbabilities, chosen), scale))),
+    value: tf.sum(tf.mul(tf.mul(logProbabilities, chosen), tf.neg(scale))),
     gradFunc: (dy, [saved]) => tf.mul(saved, dy),
   };
 }

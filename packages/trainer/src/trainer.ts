@@ -81,7 +81,11 @@ const STEP_TIME_WEIGHT = 0.1;
  */
 export function createTrainer<B extends TrainingBatch>(options: TrainerOptions<B>): Trainer {
   const { totalSteps, accumulate = 1, data } = options;
-  for (const [name, value] of Object.entries({ totalSteps, accumulate, batchesPerEpoch: data.batchesPerEpoch })) {
+  for (const [name, value] of Object.entries({
+    totalSteps,
+    accumulate,
+    batchesPerEpoch: data.batchesPerEpoch,
+  })) {
     if (!Number.isInteger(value) || value < 1) {
       throw new TrainerError(
         'BAD_OPTION',
@@ -126,7 +130,9 @@ async function train<B extends TrainingBatch>(options: TrainerOptions<B>): Promi
     log.save(extra);
     const next = step * accumulate;
     const position = { epoch: Math.floor(next / data.batchesPerEpoch), batch: next % data.batchesPerEpoch };
-    await store.save(await createCheckpoint({ variables, nameOf, optimizer, step, position, identity, extra }));
+    await store.save(
+      await createCheckpoint({ variables, nameOf, optimizer, step, position, identity, extra }),
+    );
     savedStep = step;
     savedAt = seconds();
   };
@@ -222,15 +228,12 @@ async function differentiate<B extends TrainingBatch>(
 ): Promise<Record<string, number>> {
   let names: string[] = [];
   let values: tf.Tensor | undefined;
-  const { value, grads } = tf.variableGrads(
-    () => {
-      const { total, parts } = model.loss(batch, context);
-      names = ['total', ...Object.keys(parts).filter((name) => name !== 'total')];
-      values = tf.keep(tf.stack(names.map((name) => (name === 'total' ? total : parts[name]))));
-      return total;
-    },
-    [...variables],
-  );
+  const { value, grads } = tf.variableGrads(() => {
+    const { total, parts } = model.loss(batch, context);
+    names = ['total', ...Object.keys(parts).filter((name) => name !== 'total')];
+    values = tf.keep(tf.stack(names.map((name) => (name === 'total' ? total : parts[name]))));
+    return total;
+  }, [...variables]);
   value.dispose();
   for (const [name, gradient] of Object.entries(grads)) {
     if (!gradient) continue;
