@@ -1,1 +1,33 @@
-export {};
+export { createLoader, type Loader, type LoaderOptions } from './create-loader.js';
+export {
+  createSyntheticDataset,
+  type SyntheticDataset,
+  type SyntheticDatasetOptions,
+} from './create-synthetic-dataset.js';
+export { DatasetError, type DatasetErrorCode } from './dataset-error.js';
+export { normalizationStatistics, normalizeImage } from './normalization.js';
+export {
+  labelsFromMask,
+  openVocDataset,
+  type VocDataset,
+  type VocDatasetOptions,
+  type VocLabelSource,
+} from './open-voc-dataset.js';
+export { type ListEntry, parseList } from './parse-list.js';
+export { parseVocAnnotation } from './parse-voc-annotation.js';
+export { createRandom, type Random, randomPermutation } from './random.js';
+export { type ReadImageOptions, readImage, readImageSize } from './read-image.js';
+export { readMask } from './read-mask.js';
+export { SYNTHETIC_CLASSES } from './synthetic-scene.js';
+export type {
+  Batch,
+  Dataset,
+  ImageSample,
+  ImageSource,
+  LabelTarget,
+  Normalization,
+  SaliencyTarget,
+  SyntheticSceneOptions,
+  TransformOptions,
+} from './types.js';
+export { VOC_CLASSES } from './voc-classes.js';
