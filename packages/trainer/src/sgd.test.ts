@@ -160,7 +160,7 @@ describe('createSgd', () => {
 test('layerVariableNames gives the same names to a network built twice', () => {
   const build = () => {
     const input = tfl.input({ shape: [3] });
-    const output = tfl.layers.dense({ name: 'twice', units: 2 }).apply(input) as tf.SymbolicTensor;
+    const output = tfl.layers.dense({ name: 'twice', units: 2 }).apply(input) as tfl.SymbolicTensor;
     return tfl.model({ inputs: input, outputs: output });
   };
   const namesOf = (model: tfl.LayersModel) => {

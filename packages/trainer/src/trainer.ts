@@ -16,7 +16,7 @@ import type {
   TrainingBatch,
 } from './types.js';
 
-export interface TrainerOptions<B extends TrainingBatch> {
+export interface TrainerOptions<B extends object> {
   model: TrainableModel<B>;
   data: DataSource<B>;
   optimizer: Optimizer;
@@ -79,7 +79,7 @@ const STEP_TIME_WEIGHT = 0.1;
  * constant over steps.
  * @throws TrainerError BAD_OPTION
  */
-export function createTrainer<B extends TrainingBatch>(options: TrainerOptions<B>): Trainer {
+export function createTrainer<B extends object>(options: TrainerOptions<B>): Trainer {
   const { totalSteps, accumulate = 1, data } = options;
   for (const [name, value] of Object.entries({
     totalSteps,
@@ -97,7 +97,7 @@ export function createTrainer<B extends TrainingBatch>(options: TrainerOptions<B
   return { run: () => train(options) };
 }
 
-async function train<B extends TrainingBatch>(options: TrainerOptions<B>): Promise<TrainingResult> {
+async function train<B extends object>(options: TrainerOptions<B>): Promise<TrainingResult> {
   const { model, data, optimizer, schedule, totalSteps, accumulate = 1, seed, random } = options;
   const { checkpoint: store, logger, signal, onStep } = options;
   const { nameOf = (variable: tf.Variable) => variable.name } = options;
@@ -219,7 +219,7 @@ async function train<B extends TrainingBatch>(options: TrainerOptions<B>): Promi
 }
 
 /** Computes one batch's losses and adds its gradients to `gradients`, whose tensors are the caller's to dispose. */
-async function differentiate<B extends TrainingBatch>(
+async function differentiate<B extends object>(
   model: TrainableModel<B>,
   variables: readonly tf.Variable[],
   batch: B,
@@ -271,7 +271,7 @@ interface BatchReader<B> {
 }
 
 /** Reads batch after batch over epoch borders, starting anywhere. */
-function createBatchReader<B extends TrainingBatch>(
+function createBatchReader<B extends object>(
   data: DataSource<B>,
   startBatch: number,
   clock: Clock,
@@ -308,12 +308,12 @@ function createBatchReader<B extends TrainingBatch>(
 function nonFiniteLoss(
   step: number,
   totalSteps: number,
-  batch: TrainingBatch,
+  batch: object,
   losses: Record<string, number>,
   lr: number,
   lastCheckpoint: number | undefined,
 ): TrainerError {
-  const ids = [...(batch.ids ?? [])];
+  const ids = [...((batch as TrainingBatch).ids ?? [])];
   const parts = Object.entries(losses).map(([name, value]) => `${name} ${value}`);
   return new TrainerError(
     'NON_FINITE_LOSS',

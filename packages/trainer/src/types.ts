@@ -1,7 +1,7 @@
 import type { TensorMap } from '@auxseg/formats';
 import type * as tf from '@tensorflow/tfjs-core';
 
-/** The least a batch has to tell: `ids` are named in errors, everything else is between data source and model. */
+/** A batch may be any object; its `ids`, where it has them, are named in errors. */
 export interface TrainingBatch {
   readonly ids?: readonly string[];
 }
@@ -23,7 +23,7 @@ export interface LossOutput {
 }
 
 /** Port: something with variables and a differentiable loss. */
-export interface TrainableModel<B extends TrainingBatch = TrainingBatch> {
+export interface TrainableModel<B extends object = TrainingBatch> {
   /** The variables to train, always in the same order. */
   variables(): readonly tf.Variable[];
   /** The differentiable loss of one batch; runs under a gradient tape and inside a tidy. */
@@ -31,7 +31,7 @@ export interface TrainableModel<B extends TrainingBatch = TrainingBatch> {
 }
 
 /** Port: batches by epoch, the same ones for the same epoch index every time (`createLoader` of datasets fits). */
-export interface DataSource<B extends TrainingBatch = TrainingBatch> {
+export interface DataSource<B extends object = TrainingBatch> {
   readonly batchesPerEpoch: number;
   /** The batches `startBatch`, `startBatch + 1`, ... of one epoch, in order. */
   epoch(index: number, startBatch?: number): AsyncIterable<B>;
