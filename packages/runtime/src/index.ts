@@ -1,1 +1,47 @@
-export {};
+export type { BackendOptions, ConcreteBackend } from './backends/backend-loaders.js';
+export { type BackendStatus, listBackends } from './backends/list-backends.js';
+export { automaticOrder, type BackendChoice, type BackendName, useBackend } from './backends/use-backend.js';
+export { RuntimeError } from './errors.js';
+export type { ConvGeometry, Pads } from './gradients/conv-geometry.js';
+export { runWithGradient, type SaveTensors } from './gradients/run-with-gradient.js';
+export {
+  ApplyAffinity,
+  applyAffinity,
+  FuseAffinities,
+  type FuseAffinitiesOptions,
+  fuseAffinities,
+  PairwiseAffinity,
+  pairwiseAffinity,
+} from './layers/affinity-layers.js';
+export {
+  ChannelDropout,
+  type ChannelDropoutOptions,
+  channelDropout,
+  setRandomKey,
+} from './layers/channel-dropout.js';
+export {
+  type Conv2DOptions,
+  type ConvolutionLayerOptions,
+  conv2d,
+  type DepthwiseConv2DOptions,
+  depthwiseConv2d,
+  type Size2D,
+  SymmetricConv2D,
+  SymmetricDepthwiseConv2D,
+} from './layers/convolution-layers.js';
+export { FrozenBatchNorm, type FrozenBatchNormOptions, frozenBatchNorm } from './layers/frozen-batch-norm.js';
+export type { InitializerLike, InitializerName } from './layers/initializers.js';
+export {
+  ResizeBilinear,
+  ResizeBilinearLike,
+  type ResizeLayerOptions,
+  resizeLayer,
+  resizeLike,
+} from './layers/resize-layers.js';
+export type { Activation } from './ops/activation.js';
+export { applyAffinityTo, pairwiseAffinityOf } from './ops/affinity.js';
+export { type ConvolutionOptions, convolution } from './ops/convolution.js';
+export { composeFusedAffinity, type FusionWeights, fuseAffinityMaps } from './ops/fuse-affinities.js';
+export { resizeBilinear, upsampleLike } from './ops/resize-bilinear.js';
+export { frozenScaleShift } from './ops/scale-shift.js';
+export { prepareRuntime } from './prepare-runtime.js';

@@ -1,0 +1,2 @@
+/** Kernels of our own for the cpu backend. */
+export function prepareCpu(): void {}

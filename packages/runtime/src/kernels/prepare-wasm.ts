@@ -1,0 +1,2 @@
+/** Kernels of our own for the wasm backend. */
+export function prepareWasm(): void {}

@@ -1,0 +1,111 @@
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { RuntimeError } from '../errors.js';
+import { runWithGradient } from '../gradients/run-with-gradient.js';
+
+let randomKey = 0;
+
+/**
+ * Sets the key from which channelDropout layers draw their masks in the next forward passes.
+ *
+ * The same key, layer name and shape give the same mask, whatever ran before: set it once a step, for instance to the
+ * step's number. Integers from 0 to 2^53.
+ */
+export function setRandomKey(key: number): void {
+  if (!Number.isSafeInteger(key) || key < 0) {
+    throw new RuntimeError(
+      'bad-random-key',
+      `Expected the random key to be an integer from 0 to 2^53, got ${key}.`,
+      {
+        key,
+      },
+    );
+  }
+  randomKey = key;
+}
+
+/** 32-bit FNV-1a of a string, from `seed` on. */
+function hash(text: string, seed: number): number {
+  let state = (0x811c9dc5 ^ seed) >>> 0;
+  for (let i = 0; i < text.length; i++) {
+    state = Math.imul(state ^ text.charCodeAt(i), 0x01000193) >>> 0;
+  }
+  return state;
+}
+
+/** Mulberry32: 32 bits of state are plenty for one mask, and its stream is the same on every platform. */
+function uniformStream(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+/** Options of {@link channelDropout}. */
+export interface ChannelDropoutOptions {
+  /** Part of the mask's key, so give it one that does not change between runs. */
+  name?: string;
+  /** Probability of dropping a channel, 0 <= rate < 1. */
+  rate: number;
+}
+
+/** Layer behind {@link channelDropout}; exported for `instanceof` and serialisation. */
+export class ChannelDropout extends tfl.layers.Layer {
+  /** @nocollapse */
+  static className = 'AuxChannelDropout';
+  private readonly rate: number;
+
+  constructor(options: ChannelDropoutOptions) {
+    super({ ...options });
+    this.rate = options.rate;
+    if (!(this.rate >= 0 && this.rate < 1)) {
+      throw new RuntimeError(
+        'bad-layer-option',
+        `Expected rate of layer "${this.name}" to be at least 0 and below 1, got ${JSON.stringify(options.rate)}.`,
+        { layer: this.name, option: 'rate', value: options.rate },
+      );
+    }
+  }
+
+  override computeOutputShape(inputShape: tfl.Shape | tfl.Shape[]): tfl.Shape {
+    return inputShape as tfl.Shape;
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: Record<string, unknown>): tf.Tensor {
+    const x = (Array.isArray(inputs) ? inputs[0] : inputs) as tf.Tensor4D;
+    if (kwargs?.['training'] !== true || this.rate === 0) return tf.clone(x);
+    const [n, , , c] = x.shape;
+    const draw = uniformStream(hash(`${randomKey}/${this.name}`, randomKey >>> 0));
+    const keep = 1 / (1 - this.rate);
+    const values = Float32Array.from({ length: n * c }, () => (draw() < this.rate ? 0 : keep));
+    return runWithGradient(
+      'channelDropout',
+      { x },
+      (save) => {
+        const mask = tf.tensor4d(values, [n, 1, 1, c]);
+        save([mask]);
+        return tf.mul(x, mask);
+      },
+      (dy, [mask]) => ({ x: () => tf.mul(dy, mask) }),
+    );
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), rate: this.rate };
+  }
+}
+
+/**
+ * Drops whole channels of each image in training and scales the others by 1/(1-rate); the identity otherwise
+ * (PyTorch's Dropout2d).
+ *
+ * [N,H,W,C] -> [N,H,W,C]; the mask depends on {@link setRandomKey}'s key and the layer's name alone.
+ * Throws RuntimeError `bad-layer-option` for a rate outside [0, 1).
+ */
+export function channelDropout(options: ChannelDropoutOptions): ChannelDropout {
+  return new ChannelDropout(options);
+}

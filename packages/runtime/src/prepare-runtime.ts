@@ -1,0 +1,32 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { registerGradients } from './gradients/register-gradients.js';
+import { patchConvolutions } from './kernels/patch-convolutions.js';
+import { prepareCpu } from './kernels/prepare-cpu.js';
+import { prepareWasm } from './kernels/prepare-wasm.js';
+import { registerLayers } from './layers/register-layers.js';
+
+const preparedBackends = new Set<string>();
+let globalsPrepared = false;
+
+/** Steps beyond the common ones, by backend. */
+const extraSteps: Record<string, () => void> = { cpu: prepareCpu, wasm: prepareWasm };
+
+/**
+ * Registers our gradients, our layers, and for every backend loaded so far our kernels.
+ *
+ * Call it after importing a backend by hand; useBackend() does so itself. Calling it again costs nothing and prepares
+ * what has been loaded in between.
+ */
+export function prepareRuntime(): void {
+  if (!globalsPrepared) {
+    globalsPrepared = true;
+    registerGradients();
+    registerLayers();
+  }
+  for (const backend of ['cpu', 'wasm', 'onnx', 'webgpu', 'webgl', 'tensorflow']) {
+    if (preparedBackends.has(backend) || tf.getKernel('Conv2D', backend) == null) continue;
+    preparedBackends.add(backend);
+    patchConvolutions(backend);
+    extraSteps[backend]?.();
+  }
+}
