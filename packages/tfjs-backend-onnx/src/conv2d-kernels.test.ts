@@ -1,0 +1,157 @@
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
+import { BACKEND_NAME } from './kernels/kernel.js';
+import { registerOnnxBackend } from './register-onnx-backend.js';
+
+beforeAll(async () => {
+  await registerOnnxBackend();
+  await tf.setBackend(BACKEND_NAME);
+});
+
+interface Case {
+  x: [number, number, number, number];
+  kernel: [number, number];
+  out: number;
+  strides: [number, number];
+  dilations: [number, number];
+  /** top, bottom, left, right */
+  pads: [number, number, number, number];
+}
+
+/** Deterministic values in -1..1. */
+export function noise(size: number, seed: number): Float32Array {
+  let state = (seed * 2654435761 + 12345) >>> 0;
+  return Float32Array.from({ length: size }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  });
+}
+
+const product = (shape: number[]) => shape.reduce((a, b) => a * b, 1);
+
+function outputSize(c: Case, axis: 0 | 1): number {
+  const pad = c.pads[2 * axis] + c.pads[2 * axis + 1];
+  return (
+    Math.floor((c.x[1 + axis] + pad - c.dilations[axis] * (c.kernel[axis] - 1) - 1) / c.strides[axis]) + 1
+  );
+}
+
+/** Sums over every (tap, output, input) triple of a convolution by the definition. */
+function bruteForce(c: Case, depthwise: boolean, x: Float32Array, w: Float32Array, dy: Float32Array) {
+  const [n, h, wd, ch] = c.x;
+  const [oh, ow] = [outputSize(c, 0), outputSize(c, 1)];
+  const y = new Float64Array(n * oh * ow * c.out);
+  const dx = new Float64Array(x.length);
+  const dw = new Float64Array(w.length);
+  for (let b = 0; b < n; b++)
+    for (let r = 0; r < oh; r++)
+      for (let q = 0; q < ow; q++)
+        for (let i = 0; i < c.kernel[0]; i++)
+          for (let j = 0; j < c.kernel[1]; j++) {
+            const row = r * c.strides[0] + i * c.dilations[0] - c.pads[0];
+            const column = q * c.strides[1] + j * c.dilations[1] - c.pads[2];
+            if (row < 0 || column < 0 || row >= h || column >= wd) continue;
+            const xi = ((b * h + row) * wd + column) * ch;
+            const yi = ((b * oh + r) * ow + q) * c.out;
+            const tap = i * c.kernel[1] + j;
+            for (let k = 0; k < c.out; k++) {
+              const first = depthwise ? Math.floor((k * ch) / c.out) : 0;
+              const last = depthwise ? first + 1 : ch;
+              for (let p = first; p < last; p++) {
+                const wi = depthwise ? tap * c.out + k : (tap * ch + p) * c.out + k;
+                y[yi + k] += x[xi + p] * w[wi];
+                dx[xi + p] += dy[yi + k] * w[wi];
+                dw[wi] += x[xi + p] * dy[yi + k];
+              }
+            }
+          }
+  return { y, dx, dw };
+}
+
+function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, what: string): void {
+  expect(actual.length).toBe(expected.length);
+  let worst = 0;
+  let scale = 1;
+  for (let i = 0; i < expected.length; i++) {
+    // NaN must fail, so compare with "not within".
+    const error = Math.abs(actual[i] - expected[i]);
+    if (!(error <= worst)) worst = error;
+    scale = Math.max(scale, Math.abs(expected[i]));
+  }
+  if (!(worst <= 2e-5 * scale)) throw new Error(`${what}: error ${worst} at scale ${scale}`);
+}
+
+const CASES: Case[] = [
+  { x: [2, 7, 9, 16], kernel: [3, 3], out: 32, strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1] },
+  { x: [1, 7, 6, 24], kernel: [3, 2], out: 20, strides: [1, 1], dilations: [2, 3], pads: [2, 1, 0, 3] },
+  { x: [2, 9, 8, 12], kernel: [3, 3], out: 21, strides: [2, 2], dilations: [1, 1], pads: [1, 1, 1, 1] },
+  { x: [1, 8, 8, 3], kernel: [3, 3], out: 16, strides: [2, 2], dilations: [1, 1], pads: [0, 1, 0, 1] },
+  { x: [3, 5, 7, 5], kernel: [1, 1], out: 4, strides: [1, 1], dilations: [1, 1], pads: [0, 0, 0, 0] },
+  { x: [2, 6, 7, 16], kernel: [1, 1], out: 16, strides: [2, 3], dilations: [1, 1], pads: [0, 0, 0, 0] },
+  { x: [2, 5, 5, 16], kernel: [3, 3], out: 8, strides: [1, 1], dilations: [6, 6], pads: [6, 6, 6, 6] },
+  { x: [1, 6, 5, 2], kernel: [1, 1], out: 3, strides: [1, 1], dilations: [1, 1], pads: [1, 2, 0, 1] },
+  { x: [1, 10, 11, 7], kernel: [2, 4], out: 3, strides: [3, 1], dilations: [2, 2], pads: [1, 0, 2, 3] },
+];
+const DEPTHWISE_CASES: Case[] = [
+  { x: [2, 7, 9, 16], kernel: [3, 3], out: 16, strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1] },
+  { x: [3, 9, 8, 32], kernel: [3, 3], out: 32, strides: [2, 2], dilations: [1, 1], pads: [1, 1, 1, 1] },
+  { x: [2, 9, 8, 32], kernel: [3, 3], out: 32, strides: [2, 2], dilations: [1, 1], pads: [0, 1, 0, 1] },
+  { x: [2, 9, 8, 48], kernel: [3, 2], out: 48, strides: [1, 1], dilations: [2, 4], pads: [2, 2, 2, 2] },
+  { x: [2, 13, 12, 16], kernel: [3, 3], out: 16, strides: [3, 2], dilations: [1, 2], pads: [1, 2, 0, 2] },
+  { x: [2, 6, 7, 5], kernel: [3, 3], out: 10, strides: [2, 1], dilations: [1, 1], pads: [1, 1, 1, 1] },
+  { x: [1, 6, 7, 20], kernel: [3, 3], out: 20, strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1] },
+  { x: [2, 4, 5, 16], kernel: [1, 1], out: 16, strides: [1, 1], dilations: [1, 1], pads: [1, 1, 0, 0] },
+];
+
+function run(name: string, inputs: Record<string, tf.Tensor>, attrs: object): tf.Tensor {
+  return tf.engine().runKernel(name, inputs as never, attrs as never) as tf.Tensor;
+}
+
+describe.each([
+  ['convolution', false, CASES],
+  ['depthwise convolution', true, DEPTHWISE_CASES],
+] as const)('%s', (_name, depthwise, cases) => {
+  test.each(cases.map((c) => [JSON.stringify(c), c] as const))('%s', (_label, c) => {
+    const outShape = [c.x[0], outputSize(c, 0), outputSize(c, 1), c.out] as [number, number, number, number];
+    const filterShape = (
+      depthwise ? [...c.kernel, c.x[3], c.out / c.x[3]] : [...c.kernel, c.x[3], c.out]
+    ) as [number, number, number, number];
+    const xs = noise(product(c.x), 1);
+    const ws = noise(product(filterShape), 2);
+    const dys = noise(product(outShape), 3);
+    const truth = bruteForce(c, depthwise, xs, ws, dys);
+    const before = tf.memory().numTensors;
+    tf.tidy(() => {
+      const x = tf.tensor4d(xs, c.x);
+      const w = tf.tensor4d(ws, filterShape);
+      const dy = tf.tensor4d(dys, outShape);
+      const pad = [
+        [0, 0],
+        [c.pads[0], c.pads[1]],
+        [c.pads[2], c.pads[3]],
+        [0, 0],
+      ];
+      const { strides, dilations, pads } = c;
+      const forward = run(
+        depthwise ? 'DepthwiseConv2dNative' : 'Conv2D',
+        { x, filter: w },
+        {
+          strides,
+          dilations,
+          pad,
+          dataFormat: 'NHWC',
+        },
+      );
+      expect(forward.shape).toEqual(outShape);
+      expectClose(forward.dataSync(), truth.y, 'forward');
+      const attributes = { strides, dilations, pads };
+      const kind = depthwise ? 'AuxDepthwise' : 'AuxConv2D';
+      const dx = run(`${kind}GradInput`, { dy, filter: w }, { ...attributes, inputShape: c.x });
+      expectClose(dx.dataSync(), truth.dx, 'input gradient');
+      const dw = run(`${kind}GradFilter`, { x, dy }, { ...attributes, filterShape });
+      expect(dw.shape).toEqual(filterShape);
+      expectClose(dw.dataSync(), truth.dw, 'filter gradient');
+    });
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});

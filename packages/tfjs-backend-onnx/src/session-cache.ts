@@ -1,0 +1,119 @@
+import { OnnxBackendError } from './onnx-backend-error.js';
+import { encodeOnnxModel, type OnnxGraph } from './onnx-model.js';
+import type { OrtBinding, OrtSession, OrtTensor } from './ort-binding.js';
+
+/** Counters of a session cache since it was created. */
+export interface SessionCacheStats {
+  /** Sessions alive now, at most `limit`. */
+  size: number;
+  limit: number;
+  created: number;
+  evicted: number;
+  /** Runs of all sessions. */
+  runs: number;
+}
+
+/** Whether a graph does enough arithmetic for the configured threads, or is limited by memory and runs on the caller's. */
+export type Workload = 'compute' | 'memory';
+
+const RUN_OPTIONS = {};
+
+/** Least-recently-used cache of onnxruntime sessions, keyed by a string that names operator and attributes. */
+export class SessionCache {
+  readonly limit: number;
+  readonly threads: number;
+  #binding: OrtBinding;
+  #sessions = new Map<string, OrtSession>();
+  #created = 0;
+  #evicted = 0;
+  #runs = 0;
+
+  constructor(binding: OrtBinding, options: { limit: number; threads: number }) {
+    this.#binding = binding;
+    this.limit = options.limit;
+    this.threads = options.threads;
+  }
+
+  /**
+   * Runs the graph named by `key`, building it first when it is not cached.
+   *
+   * Results are written into the arrays of `fetches`.
+   *
+   * @throws OnnxBackendError `session-failed` when onnxruntime rejects the model or the shapes.
+   */
+  run(
+    key: string,
+    build: () => OnnxGraph,
+    feeds: Record<string, OrtTensor>,
+    fetches: Record<string, OrtTensor>,
+    workload: Workload = 'memory',
+  ): void {
+    let session = this.#sessions.get(key);
+    try {
+      if (session === undefined) {
+        session = this.#create(build(), workload);
+        this.#evictOldest();
+      } else {
+        this.#sessions.delete(key);
+      }
+      // Re-inserting moves the key to the young end of the map's insertion order.
+      this.#sessions.set(key, session);
+      this.#runs++;
+      session.run(feeds, fetches, RUN_OPTIONS);
+    } catch (cause) {
+      const shapes = Object.fromEntries(
+        Object.entries({ ...feeds, ...fetches }).map(([k, v]) => [k, v.dims]),
+      );
+      throw new OnnxBackendError(
+        'session-failed',
+        `onnxruntime could not run "${key}" with shapes ${JSON.stringify(shapes)}: ` +
+          `${cause instanceof Error ? cause.message : String(cause)}. Please report this with the shapes; ` +
+          'the cpu or wasm backend can serve meanwhile.',
+        { key, shapes },
+        cause,
+      );
+    }
+  }
+
+  #create(graph: OnnxGraph, workload: Workload): OrtSession {
+    const model = encodeOnnxModel(graph);
+    const session = new this.#binding.InferenceSession();
+    session.loadModel(model.buffer, model.byteOffset, model.byteLength, {
+      intraOpNumThreads: workload === 'compute' ? this.threads : 1,
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      graphOptimizationLevel: 'all',
+      // An arena per session would keep the largest temporary of every cached operator for ever.
+      enableCpuMemArena: false,
+      enableMemPattern: false,
+      logSeverityLevel: 3,
+      // Many sessions share two cores: a pool that spins while it waits steals time from the one that works.
+      extra: { session: { intra_op: { allow_spinning: '0' } } },
+    });
+    this.#created++;
+    return session;
+  }
+
+  #evictOldest(): void {
+    if (this.#sessions.size < this.limit) return;
+    const oldest = this.#sessions.keys().next().value as string;
+    this.#sessions.get(oldest)!.dispose();
+    this.#sessions.delete(oldest);
+    this.#evicted++;
+  }
+
+  stats(): SessionCacheStats {
+    return {
+      size: this.#sessions.size,
+      limit: this.limit,
+      created: this.#created,
+      evicted: this.#evicted,
+      runs: this.#runs,
+    };
+  }
+
+  dispose(): void {
+    for (const session of this.#sessions.values()) session.dispose();
+    this.#sessions.clear();
+  }
+}
