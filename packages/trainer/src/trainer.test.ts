@@ -73,7 +73,7 @@ function createRun(overrides: Partial<TrainerOptions<NoiseBatch>> = {}) {
       },
     },
     nameOf,
-    checkpointEvery: { steps: 3 },
+    checkpointEverySteps: 3,
     ...overrides,
   };
   return { weight, bias, keys, closed, run: () => createTrainer(options).run() };
@@ -147,7 +147,12 @@ describe('resume', () => {
   test('the logger is rewound to the checkpoint', async () => {
     const store = createMemoryCheckpointStore();
     const rewound: number[] = [];
-    const logger = { write: () => undefined, rewind: (step: number) => void rewound.push(step) };
+    let flushes = 0;
+    const logger = {
+      write: () => undefined,
+      rewind: (step: number) => void rewound.push(step),
+      flush: () => void flushes++,
+    };
     const failing = createRun({
       checkpoint: store,
       logger,
@@ -158,6 +163,8 @@ describe('resume', () => {
     await expect(failing.run()).rejects.toThrow('killed');
     await createRun({ checkpoint: store, logger }).run();
     expect(rewound).toEqual([0, 6]);
+    // After steps 3 and 6, then 9, 12 and 13.
+    expect(flushes).toBe(5);
   });
 
   test('a checkpoint of another run or network is refused and changes nothing', async () => {
@@ -230,7 +237,8 @@ describe('steps', () => {
     };
     const timed = createRun({
       checkpoint: spy,
-      checkpointEvery: { seconds: 5 },
+      checkpointEverySteps: undefined,
+      checkpointEverySeconds: 5,
       clock: { now: () => now },
       onStep: () => (now += 1000),
     });

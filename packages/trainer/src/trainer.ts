@@ -31,8 +31,10 @@ export interface TrainerOptions<B extends object> {
   random: RandomPort;
   /** Without one, an interrupted run starts again. */
   checkpoint?: CheckpointStore;
-  /** A checkpoint after so many steps or seconds, whichever comes first, and always after the last step; 60 s by default. */
-  checkpointEvery?: { steps?: number; seconds?: number };
+  /** A checkpoint after so many steps; the last step always gets one. */
+  checkpointEverySteps?: number;
+  /** A checkpoint after so many seconds; 60 where neither this nor the steps are given. */
+  checkpointEverySeconds?: number;
   /** Name of a variable in checkpoints; its own `name` by default. See `layerVariableNames`. */
   nameOf?: (variable: tf.Variable) => string;
   /** Anything that must not change between a run and its resumption (a hash of the recipe, say). */
@@ -102,7 +104,10 @@ async function train<B extends object>(options: TrainerOptions<B>): Promise<Trai
   const { checkpoint: store, logger, signal, onStep } = options;
   const { nameOf = (variable: tf.Variable) => variable.name } = options;
   const clock = options.clock ?? performance;
-  const every = options.checkpointEvery ?? { seconds: DEFAULT_CHECKPOINT_SECONDS };
+  const { checkpointEverySteps: everySteps = Number.POSITIVE_INFINITY } = options;
+  const everySeconds =
+    options.checkpointEverySeconds ??
+    (options.checkpointEverySteps === undefined ? DEFAULT_CHECKPOINT_SECONDS : Number.POSITIVE_INFINITY);
   const variables = model.variables().filter((variable) => variable.trainable);
   const identity: RunIdentity = {
     totalSteps: String(totalSteps),
@@ -126,6 +131,7 @@ async function train<B extends object>(options: TrainerOptions<B>): Promise<Trai
 
   const save = async (step: number): Promise<void> => {
     if (!store || step === savedStep) return;
+    await logger?.flush?.();
     const extra = new Map();
     log.save(extra);
     const next = step * accumulate;
@@ -196,11 +202,7 @@ async function train<B extends object>(options: TrainerOptions<B>): Promise<Trai
       };
       await logger?.write(event);
       onStep?.(event);
-      if (
-        done === totalSteps ||
-        done - savedStep >= (every.steps ?? Number.POSITIVE_INFINITY) ||
-        seconds() - savedAt >= (every.seconds ?? Number.POSITIVE_INFINITY)
-      ) {
+      if (done === totalSteps || done - savedStep >= everySteps || seconds() - savedAt >= everySeconds) {
         await save(done);
       }
       // Lets timers, signals and the loader's messages in: promises alone would starve them.

@@ -83,6 +83,8 @@ export interface StepLogger {
   write(event: StepEvent): void | Promise<void>;
   /** Called once before the first step: entries of steps after `step` belong to lost work and must go. */
   rewind?(step: number): void | Promise<void>;
+  /** Called before each checkpoint: what is still buffered must be on disk before it, or a kill would lose it. */
+  flush?(): void | Promise<void>;
 }
 
 /** Everything needed to continue a run: variables, optimiser state, loss log, position. */

@@ -11,8 +11,7 @@ import { writeFileAtomic } from './write-file-atomic.js';
  * run must agree on are in the file's metadata.
  * @throws TrainerError CHECKPOINT_CORRUPT from `load`; DISK_FULL, UNWRITABLE from `save`, the old file being kept
  */
-export function createFileCheckpointStore(options: { path: string }): CheckpointStore {
-  const { path } = options;
+export function createFileCheckpointStore(path: string): CheckpointStore {
   return {
     async load() {
       let bytes: Uint8Array;

@@ -30,7 +30,7 @@ describe('createFileCheckpointStore', () => {
   };
 
   test('gives back what it was given', async () => {
-    const store = createFileCheckpointStore({ path: path.join(folder, 'deep', 'state.safetensors') });
+    const store = createFileCheckpointStore(path.join(folder, 'deep', 'state.safetensors'));
     expect(await store.load()).toBeNull();
     await store.save(checkpoint);
     await store.save({ ...checkpoint, metadata: { format: 'x', step: '8' } });
@@ -44,7 +44,7 @@ describe('createFileCheckpointStore', () => {
   test('a damaged file is named', async () => {
     const file = path.join(folder, 'damaged.safetensors');
     writeFileSync(file, 'not a checkpoint');
-    await expect(createFileCheckpointStore({ path: file }).load()).rejects.toMatchObject({
+    await expect(createFileCheckpointStore(file).load()).rejects.toMatchObject({
       code: 'CHECKPOINT_CORRUPT',
       details: { path: file, bytes: 16 },
     });
@@ -156,8 +156,8 @@ await createTrainer({
   totalSteps: 40,
   seed: 3,
   random: { setKey: (value) => (key = value % 1000) },
-  checkpoint: createFileCheckpointStore({ path: process.argv[1] }),
-  checkpointEvery: { steps: 1 },
+  checkpoint: createFileCheckpointStore(process.argv[1]),
+  checkpointEverySteps: 1,
   onStep: ({ step }) => process.stdout.write(step + ' '),
 }).run();
 `;
