@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { type LabelMap, readClassLabelsNpy } from '@auxseg/formats';
+import type { LabelMap } from '@auxseg/formats';
+import * as formats from '@auxseg/formats';
 import { DatasetError } from './dataset-error.js';
 import { mapConcurrently } from './map-concurrently.js';
 import { type ListEntry, parseList } from './parse-list.js';
@@ -371,7 +372,7 @@ async function readLabels(input: {
     }
   } else if (source === 'cls_labels.npy') {
     where = npyFile;
-    const table = readClassLabelsNpy(await readRequired(npyFile));
+    const table = formats.readClassLabelsNpy(await readRequired(npyFile));
     for (const e of entries) {
       const row = table.get(e.id);
       if (!row) {
