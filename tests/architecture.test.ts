@@ -17,8 +17,8 @@ const order = [
   'saliency',
   'pseudo-label',
   'trainer',
-  'auxsegnet',
   'report',
+  'auxsegnet',
   'cli',
 ];
 const withoutTensorFlow = ['formats', 'metrics', 'crf', 'datasets', 'saliency', 'pseudo-label', 'report'];

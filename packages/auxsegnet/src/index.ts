@@ -1,1 +1,34 @@
-export {};
+export { auxSegLosses, forwardForTraining, type LossName, type LossTargets, lossNames } from './aux-seg-loss.js';
+export { AuxSegNetError, type AuxSegNetErrorCode } from './auxsegnet-error.js';
+export {
+  argmaxLabels,
+  imageToTensor,
+  type PredictOptions,
+  predictSegmentation,
+  type SegmentationScores,
+  workingSize,
+} from './inference.js';
+export {
+  type AuxSegNet,
+  type AuxSegNetOptions,
+  affinityFromConfig,
+  backboneFromConfig,
+  createAuxSegNet,
+  createClassifier,
+  createNetworkFromConfig,
+  type OutputName,
+  outputNames,
+  runNetwork,
+} from './network.js';
+export { type NetworkConfig, networkConfigSchema } from './network-config.js';
+export { type PresetName, presetNames, presets } from './presets.js';
+export { type Branch, mergeDeep, type Recipe, recipeSchema, resolveRecipe } from './recipe.js';
+export {
+  decodeModel,
+  encodeModel,
+  type LoadReport,
+  loadTensors,
+  modelToTensors,
+  type WeightsMetadata,
+} from './weights.js';
+export { loadOfficialStateDict, type OfficialLoadReport, officialStateDict } from './official-state-dict.js';

@@ -1,0 +1,117 @@
+import type { RgbImage } from '@auxseg/formats';
+import { resizeBilinear as resizePixels } from '@auxseg/formats';
+import { resizeBilinear } from '@auxseg/runtime';
+import * as tf from '@tensorflow/tfjs-core';
+import { type AuxSegNet, runNetwork } from './network.js';
+import type { NetworkConfig } from './network-config.js';
+
+/** Size that an image has when its longer side is `longSidePx` (0 keeps it), each side at least 1. */
+export function workingSize(
+  image: { width: number; height: number },
+  longSidePx: number,
+  scale = 1,
+): { width: number; height: number } {
+  const factor = scale * (longSidePx > 0 ? longSidePx / Math.max(image.width, image.height) : 1);
+  return {
+    width: Math.max(1, Math.round(image.width * factor)),
+    height: Math.max(1, Math.round(image.height * factor)),
+  };
+}
+
+/** An image as network input [1,h,w,3]: resized bilinearly without antialiasing, normalised. The caller disposes it. */
+export function imageToTensor(
+  image: RgbImage,
+  size: { width: number; height: number },
+  normalization: NetworkConfig['normalization'],
+): tf.Tensor4D {
+  const pixels = resizePixels(image.data, { width: image.width, height: image.height, channels: 3 }, size);
+  const [mean, std] =
+    normalization === 'imagenet'
+      ? [
+          [0.485 * 255, 0.456 * 255, 0.406 * 255],
+          [0.229 * 255, 0.224 * 255, 0.225 * 255],
+        ]
+      : [
+          [127.5, 127.5, 127.5],
+          [127.5, 127.5, 127.5],
+        ];
+  for (let i = 0; i < pixels.length; i += 3) {
+    for (let c = 0; c < 3; c++) pixels[i + c] = (pixels[i + c] - mean[c]) / std[c];
+  }
+  return tf.tensor4d(pixels, [1, size.height, size.width, 3]);
+}
+
+/** How a segmentation is predicted from one image. */
+export interface PredictOptions {
+  normalization: NetworkConfig['normalization'];
+  /** Working resolution; 0 = the image's own. */
+  longSidePx?: number;
+  scales?: readonly number[];
+  /** Also look at the mirrored image. */
+  flip?: boolean;
+  /** How the softmaxes of several scales are joined; the authors' later code takes the maximum. */
+  scaleFusion?: 'mean' | 'max';
+  head?: 'initial' | 'refined';
+}
+
+/** Class probabilities [K+1,H,W] at the image's size; with 'max' fusion they need not sum to 1. */
+export interface SegmentationScores {
+  width: number;
+  height: number;
+  channels: number;
+  data: Float32Array;
+}
+
+/**
+ * Predicts one image: softmax of the segmentation logits, upsampled bilinearly to the image, joined over scales and
+ * flip (method facts, section 6).
+ */
+export function predictSegmentation(network: AuxSegNet, image: RgbImage, options: PredictOptions): SegmentationScores {
+  const { scales = [1], flip = false, scaleFusion = 'max', head = 'refined' } = options;
+  const output = head === 'refined' ? 'refinedSegmentation' : 'initialSegmentation';
+  const planar = tf.tidy(() => {
+    const views: tf.Tensor4D[] = [];
+    for (const scale of scales) {
+      const input = imageToTensor(image, workingSize(image, options.longSidePx ?? 0, scale), options.normalization);
+      for (const mirrored of flip ? [false, true] : [false]) {
+        const x = mirrored ? (tf.reverse(input, 2) as tf.Tensor4D) : input;
+        const logits = runNetwork(network, x, [output])[output];
+        const straight = mirrored ? tf.reverse(logits, 2) : logits;
+        views.push(resizeBilinear(tf.softmax(straight) as tf.Tensor4D, [image.height, image.width]));
+      }
+    }
+    const joined =
+      views.length === 1
+        ? views[0]
+        : scaleFusion === 'mean'
+          ? tf.div(tf.addN(views), views.length)
+          : views.reduce((a, b) => tf.maximum(a, b));
+    return tf.transpose(tf.squeeze(joined, [0]), [2, 0, 1]) as tf.Tensor3D;
+  });
+  const data = planar.dataSync() as Float32Array;
+  const [channels, height, width] = planar.shape;
+  const result = { width, height, channels, data: Float32Array.from(data) };
+  planar.dispose();
+  return result;
+}
+
+/** Label map [H,W] of the largest score; the lower class wins ties. */
+export function argmaxLabels({ width, height, channels, data }: SegmentationScores): {
+  width: number;
+  height: number;
+  data: Uint8Array;
+} {
+  const pixels = width * height;
+  const labels = new Uint8Array(pixels);
+  const best = data.slice(0, pixels);
+  for (let c = 1; c < channels; c++) {
+    const offset = c * pixels;
+    for (let i = 0; i < pixels; i++) {
+      if (data[offset + i] > best[i]) {
+        best[i] = data[offset + i];
+        labels[i] = c;
+      }
+    }
+  }
+  return { width, height, data: labels };
+}

@@ -1,0 +1,89 @@
+import { fromPyTorch, pyTorchPlace, toPyTorch } from '@auxseg/backbone';
+import type { TensorMap } from '@auxseg/formats';
+import type * as tfl from '@tensorflow/tfjs-layers';
+import { AuxSegNetError } from './auxsegnet-error.js';
+import { type LoadReport, loadTensors, modelToTensors } from './weights.js';
+
+/**
+ * Parameters of the authors' network that no output depends on: their non-local blocks hold a `g` and a `W_z` that the
+ * forward pass does not use. They are kept beside the weights, so that a round trip loses nothing.
+ */
+const unusedOfficial = /^(seg|sal)_att\.(g|W_z\.\d+)\./;
+
+export interface OfficialLoadReport extends LoadReport {
+  /** Tensors of the file that the authors' forward pass does not use; give them back to `officialStateDict`. */
+  unused: TensorMap;
+}
+
+/**
+ * A network's weights under the authors' parameter names, in PyTorch's layouts (OIHW).
+ *
+ * @param unused tensors that `loadOfficialStateDict` found and the network does not need
+ */
+export function officialStateDict(model: tfl.LayersModel, unused: TensorMap = new Map()): TensorMap {
+  const result: TensorMap = new Map();
+  for (const [name, { shape, data }] of modelToTensors(model)) {
+    const place = toPyTorch({ name, shape, data: data as Float32Array });
+    if (place === undefined) {
+      throw new AuxSegNetError('BAD_WEIGHTS', `Expected a weight with a PyTorch counterpart, got ${name} [${shape}].`, { name });
+    }
+    result.set(place.name, { dtype: 'float32', shape: [...place.shape], data: place.data });
+  }
+  for (const [name, tensor] of unused) result.set(name, tensor);
+  return result;
+}
+
+/**
+ * Loads a state dict with the authors' names into a network. A leading `module.` (DataParallel) and the counters
+ * `num_batches_tracked` are passed over. Shapes must fit; missing and unexpected names are errors when `strict`.
+ */
+export function loadOfficialStateDict(
+  model: tfl.LayersModel,
+  stateDict: TensorMap,
+  { strict = true, source = 'the state dict' }: { strict?: boolean; source?: string } = {},
+): OfficialLoadReport {
+  const byName = new Map([...stateDict].map(([name, tensor]) => [name.replace(/^module\./, ''), tensor]));
+  const unused: TensorMap = new Map();
+  const ours: TensorMap = new Map();
+  const wrong: string[] = [];
+  const consumed = new Set<string>();
+  for (const weight of model.weights) {
+    const shape = weight.shape as number[];
+    const place = pyTorchPlace(weight.originalName, shape);
+    const tensor = place && byName.get(place.name);
+    if (place === undefined || tensor === undefined) continue;
+    consumed.add(place.name);
+    if (tensor.shape.join() !== place.shape.join()) {
+      wrong.push(`${place.name}: expected [${place.shape}], got [${tensor.shape}]`);
+      continue;
+    }
+    const data = fromPyTorch(weight.originalName, shape, tensor.data as Float32Array);
+    ours.set(weight.originalName, { dtype: 'float32', shape: [...shape], data });
+  }
+  if (wrong.length > 0) {
+    throw new AuxSegNetError(
+      'BAD_WEIGHTS',
+      `Expected ${source} to fit this network; ${wrong.length} tensors have another shape: ${wrong.slice(0, 4).join('; ')}. Is the number of classes or the width right?`,
+      { wrong },
+    );
+  }
+  const unexpected: string[] = [];
+  for (const [name, tensor] of byName) {
+    if (consumed.has(name) || name.endsWith('.num_batches_tracked')) continue;
+    if (unusedOfficial.test(name)) unused.set(name, tensor);
+    else unexpected.push(name);
+  }
+  const missing = model.weights
+    .filter((weight) => !ours.has(weight.originalName))
+    .map((weight) => pyTorchPlace(weight.originalName, weight.shape as number[])?.name ?? weight.originalName);
+  if (strict && (missing.length > 0 || unexpected.length > 0)) {
+    const some = (names: string[]) => (names.length > 4 ? `${names.slice(0, 4).join(', ')}, ...` : names.join(', '));
+    throw new AuxSegNetError(
+      'BAD_WEIGHTS',
+      `Expected ${source} to hold exactly this network's parameters; ${missing.length} missing (${some(missing)}), ${unexpected.length} unexpected (${some(unexpected)}). Without strict loading, what fits is loaded.`,
+      { missing, unexpected },
+    );
+  }
+  const { loaded } = loadTensors(model, ours, { strict: false, source });
+  return { loaded, missing, unexpected, unused };
+}

@@ -1,0 +1,84 @@
+import type { DenseCrf } from '@auxseg/crf';
+import type { Dataset } from '@auxseg/datasets';
+import type { SaliencySource } from '@auxseg/saliency';
+import type { Recipe } from '../recipe.js';
+import type { RunDirectory } from './run-directory.js';
+
+/** What the pipeline tells about itself; the terminal or a program listens. */
+export type PipelineEvent =
+  | { type: 'step-start'; step: string; description: string }
+  | { type: 'step-skip'; step: string }
+  | { type: 'step-done'; step: string; seconds: number; result?: string }
+  | {
+      type: 'progress';
+      step: string;
+      done: number;
+      total: number;
+      etaSeconds: number;
+      /** For example the loss. */
+      text: string;
+    }
+  | { type: 'note'; text: string };
+
+/** Everything that a step works with. */
+export interface PipelineContext {
+  readonly recipe: Recipe;
+  readonly directory: RunDirectory;
+  /** Backend in use. */
+  readonly backend: string;
+  /** Folders in which relative weight and saliency paths are looked up. */
+  readonly searchPaths: readonly string[];
+  readonly train: Dataset;
+  /** Ids of `train` with truth, on which pseudo labels are scored; [] when there is none. */
+  readonly scoreIds: readonly string[];
+  readonly scoreTruth: ((id: string) => Promise<{ width: number; height: number; data: Uint8Array }>) | null;
+  readonly val: Dataset;
+  readonly saliency: SaliencySource;
+  /** Made when first used, kept for the run. */
+  crf(): Promise<DenseCrf>;
+  emit(event: PipelineEvent): void;
+  readonly signal?: AbortSignal;
+}
+
+/** Throws when the user has asked to stop. */
+export function throwIfAborted(context: PipelineContext): void {
+  context.signal?.throwIfAborted();
+}
+
+/**
+ * Calls `work` for every id in order, with progress events. Work that is already on disk is recognised by `isDone` and
+ * skipped, so that a killed step goes on where it stopped.
+ */
+export async function forEachImage(
+  context: PipelineContext,
+  step: string,
+  ids: readonly string[],
+  isDone: (id: string) => Promise<boolean>,
+  work: (id: string) => Promise<void>,
+  concurrency = 1,
+): Promise<void> {
+  const open: string[] = [];
+  for (const id of ids) if (!(await isDone(id))) open.push(id);
+  const started = performance.now();
+  let done = 0;
+  let next = 0;
+  const total = ids.length;
+  const skipped = total - open.length;
+  const lane = async () => {
+    while (next < open.length) {
+      throwIfAborted(context);
+      await work(open[next++]);
+      done++;
+      const secondsPerImage = (performance.now() - started) / 1000 / done;
+      context.emit({
+        type: 'progress',
+        step,
+        done: skipped + done,
+        total,
+        etaSeconds: secondsPerImage * (open.length - done),
+        text: `${(1 / secondsPerImage).toFixed(1)} images/s`,
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(concurrency, open.length) }, lane));
+}

@@ -1,0 +1,139 @@
+import { readFile } from 'node:fs/promises';
+import { basename, isAbsolute, join } from 'node:path';
+import { loadMobileNetV2Weights } from '@auxseg/backbone';
+import { readSafetensors } from '@auxseg/formats';
+import { AuxSegNetError } from '../auxsegnet-error.js';
+import { type AuxSegNet, backboneFromConfig, createClassifier, createNetworkFromConfig } from '../network.js';
+import type { NetworkConfig } from '../network-config.js';
+import type { Branch, Recipe } from '../recipe.js';
+import { decodeModel, loadTensors, modelToTensors, type WeightsMetadata } from '../weights.js';
+import type { PipelineContext } from './context.js';
+
+/** The recipe's network, or a branch's variant of it. */
+export function networkConfigOf(recipe: Recipe, branch?: Branch): NetworkConfig {
+  return branch?.affinity === undefined
+    ? recipe.network
+    : { ...recipe.network, affinity: { ...recipe.network.affinity, name: branch.affinity } };
+}
+
+/** The stage-0 classifier's network configuration: same backbone, its own output stride. */
+export function classifierConfigOf(recipe: Recipe): NetworkConfig {
+  return {
+    ...recipe.network,
+    backbone: {
+      ...recipe.network.backbone,
+      outputStride: recipe.classifier.outputStride ?? recipe.network.backbone.outputStride,
+    },
+  };
+}
+
+export function weightsMetadata(
+  context: PipelineContext,
+  network: NetworkConfig,
+  kind: WeightsMetadata['kind'],
+): WeightsMetadata {
+  return { network, classes: [...context.train.classes], kind };
+}
+
+/** A fresh classifier with the backbone's initial weights loaded. The caller disposes its model. */
+export async function createInitialClassifier(context: PipelineContext): Promise<AuxSegNet> {
+  const config = classifierConfigOf(context.recipe);
+  const network = createClassifier({
+    backbone: backboneFromConfig(config.backbone, context.recipe.seed),
+    numClasses: context.train.classes.length,
+    dropout: config.head.dropout,
+    seed: context.recipe.seed,
+  });
+  await loadInitialBackbone(context, network, config);
+  return network;
+}
+
+/** A fresh AuxSegNet with the backbone's initial weights loaded. The caller disposes its model. */
+export async function createInitialNetwork(context: PipelineContext, config: NetworkConfig): Promise<AuxSegNet> {
+  const network = createNetworkFromConfig(config, context.train.classes.length, context.recipe.seed);
+  await loadInitialBackbone(context, network, config);
+  return network;
+}
+
+/**
+ * Loads weights that an earlier step wrote. With `partial`, weights that the network has and the file does not keep
+ * their initial values and others are left out: a branch with another affinity module starts from the main run's.
+ */
+export async function loadNetworkFile(
+  context: PipelineContext,
+  network: AuxSegNet,
+  file: string,
+  { partial = false } = {},
+): Promise<void> {
+  const { tensors } = decodeModel(await context.directory.read(file));
+  loadTensors(network.model, tensors, { strict: !partial, source: context.directory.path(file) });
+}
+
+/** Full configuration and weights of a file that this project wrote, wherever it is. */
+export async function openNetworkFile(path: string): Promise<{ network: AuxSegNet; metadata: WeightsMetadata }> {
+  const { tensors, metadata } = decodeModel(await readBytes(path, 'a weight file'));
+  if (metadata === null) {
+    throw new AuxSegNetError(
+      'BAD_WEIGHTS',
+      `Expected ${path} to be written by auxseg (with the network's configuration in its metadata), got plain safetensors; name the preset and the classes with --preset and --classes.`,
+      { path },
+    );
+  }
+  const network =
+    metadata.kind === 'classifier'
+      ? createClassifier({
+          backbone: backboneFromConfig(metadata.network.backbone),
+          numClasses: metadata.classes.length,
+          dropout: metadata.network.head.dropout,
+        })
+      : createNetworkFromConfig(metadata.network, metadata.classes.length);
+  loadTensors(network.model, tensors, { source: path });
+  return { network, metadata };
+}
+
+async function loadInitialBackbone(context: PipelineContext, network: AuxSegNet, config: NetworkConfig): Promise<void> {
+  const file = config.backbone.weights;
+  if (file === undefined) return;
+  const path = await findFile(file, context.searchPaths);
+  const { tensors } = readSafetensors(await readBytes(path, 'initial weights'));
+  if (config.backbone.name === 'mobilenetv2') {
+    loadMobileNetV2Weights(network.model, tensors);
+    return;
+  }
+  // Weights in this project's own names: the backbone's are loaded, heads start fresh.
+  const names = new Set(modelToTensors(network.model).keys());
+  const own = new Map([...tensors].filter(([name]) => names.has(name)));
+  if (own.size === 0) {
+    throw new AuxSegNetError(
+      'BAD_WEIGHTS',
+      `Expected ${path} to hold weights of a ${config.backbone.name}, found none of its names; convert the file first: auxseg weights convert ${basename(path)} out.safetensors.`,
+      { path },
+    );
+  }
+  loadTensors(network.model, own, { strict: false, source: path });
+}
+
+async function readBytes(path: string, what: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw new AuxSegNetError('MISSING_INPUT', `Expected ${what} at ${path}, got ${(cause as Error).message}.`, { path });
+  }
+}
+
+/** First existing place of a file that a recipe names. */
+export async function findFile(file: string, searchPaths: readonly string[]): Promise<string> {
+  const candidates = isAbsolute(file) ? [file] : searchPaths.map((folder) => join(folder, file));
+  for (const candidate of candidates) {
+    const found = await readFile(candidate).then(
+      () => true,
+      () => false,
+    );
+    if (found) return candidate;
+  }
+  throw new AuxSegNetError(
+    'MISSING_INPUT',
+    `Expected the recipe's file '${file}' in one of: ${candidates.join(', ')}. Put it there, or give its full path with --set network.backbone.weights=PATH.`,
+    { file, candidates },
+  );
+}

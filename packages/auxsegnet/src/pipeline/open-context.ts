@@ -1,0 +1,132 @@
+import { createDenseCrf, type DenseCrf } from '@auxseg/crf';
+import { createSyntheticDataset, type Dataset, openFolderDataset, openVocDataset } from '@auxseg/datasets';
+import type { LabelMap } from '@auxseg/formats';
+import {
+  createConstantSaliency,
+  createFileSaliency,
+  createOracleSaliency,
+  createUnsupervisedSaliency,
+  type SaliencySource,
+} from '@auxseg/saliency';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { AuxSegNetError } from '../auxsegnet-error.js';
+import type { Recipe } from '../recipe.js';
+import type { PipelineContext, PipelineEvent } from './context.js';
+import type { RunDirectory } from './run-directory.js';
+
+/** The data sets that a recipe names. */
+export interface RecipeData {
+  train: Dataset;
+  val: Dataset;
+  scoreIds: readonly string[];
+  scoreTruth: ((id: string) => Promise<LabelMap>) | null;
+}
+
+/** Opens the data sets of a recipe; errors name the folder and what was expected in it. */
+export async function openRecipeData(recipe: Recipe): Promise<RecipeData> {
+  const { data } = recipe;
+  if (data.kind === 'synthetic') {
+    const { train, val, sizePx, seed } = data.synthetic ?? { train: 320, val: 80, sizePx: 96, seed: 7 };
+    const trainSet = createSyntheticDataset({ count: train, size: sizePx, seed, split: 'train' });
+    const valSet = createSyntheticDataset({ count: val, size: sizePx, seed, split: 'val' });
+    return withTruth(trainSet, trainSet.ids, trainSet, valSet);
+  }
+  const root = data.root;
+  if (root === undefined) {
+    throw new AuxSegNetError('MISSING_INPUT', `Expected the folder of the ${data.kind} data set: give --data DIR or data.root in the recipe.`);
+  }
+  const open = (split: string): Promise<Dataset> =>
+    data.kind === 'voc'
+      ? openVocDataset({ root, split, classes: data.classes })
+      : openFolderDataset({ root: join(root, split), classes: data.classes });
+  const [train, score, val] = [await open(data.train), await open(data.score), await open(data.val)];
+  const known = new Set(train.ids);
+  return withTruth(
+    train,
+    score.ids.filter((id) => known.has(id)),
+    score,
+    val,
+  );
+}
+
+function withTruth(train: Dataset, scoreIds: readonly string[], score: Dataset, val: Dataset): RecipeData {
+  const { truth } = score;
+  return {
+    train,
+    val,
+    scoreIds: truth ? scoreIds : [],
+    scoreTruth: truth ? (id) => truth.call(score, id) : null,
+  };
+}
+
+/** The recipe's saliency source. */
+export function openSaliencySource(recipe: Recipe, data: RecipeData): SaliencySource {
+  const { source, method, directory, value } = recipe.saliency;
+  switch (source) {
+    case 'unsupervised':
+      return createUnsupervisedSaliency({ method });
+    case 'constant':
+      return createConstantSaliency(value);
+    case 'oracle':
+      return createOracleSaliency(data.train);
+    case 'files':
+      if (directory === undefined) {
+        throw new AuxSegNetError('BAD_RECIPE', "Expected saliency.directory (a folder of <id>.png) with saliency.source 'files'.");
+      }
+      return createFileSaliency({
+        dir: isAbsolute(directory) ? directory : resolve(recipe.data.root ?? '.', directory),
+      });
+    case 'dataset': {
+      const own = data.train as Dataset & { saliency?: (id: string) => Promise<{ width: number; height: number; data: Float32Array }> };
+      if (own.saliency === undefined) {
+        throw new AuxSegNetError(
+          'BAD_RECIPE',
+          `Expected saliency.source 'dataset' only with the synthetic set, which draws its own maps; the ${recipe.data.kind} set has none. Use 'unsupervised' or 'files'.`,
+        );
+      }
+      return {
+        name: 'dataset',
+        thresholds: { foreground: 0.5, background: 0.5 },
+        map: ({ id }) => own.saliency!(id),
+      };
+    }
+  }
+}
+
+/** Puts a run's context together. `close` frees what it holds. */
+export function createContext(input: {
+  recipe: Recipe;
+  data: RecipeData;
+  directory: RunDirectory;
+  backend: string;
+  /** The recipe's file, whose folder is searched for weights. */
+  recipePath?: string;
+  emit(event: PipelineEvent): void;
+  signal?: AbortSignal;
+}): PipelineContext & { close(): void } {
+  const { recipe, data } = input;
+  let crf: Promise<DenseCrf> | null = null;
+  const root = recipe.data.root;
+  return {
+    recipe,
+    directory: input.directory,
+    backend: input.backend,
+    searchPaths: [
+      ...(input.recipePath ? [dirname(input.recipePath)] : []),
+      ...(root ? [root, join(root, 'weights'), join(root, '..', 'weights'), join(root, '..', '..', 'weights')] : []),
+      'weights',
+      '.',
+    ],
+    train: data.train,
+    val: data.val,
+    scoreIds: data.scoreIds,
+    scoreTruth: data.scoreTruth,
+    saliency: openSaliencySource(recipe, data),
+    crf: () => (crf ??= createDenseCrf()),
+    emit: input.emit,
+    signal: input.signal,
+    close() {
+      void crf?.then((made) => made.dispose());
+    },
+  };
+}

@@ -1,0 +1,184 @@
+import { extractCams } from '@auxseg/cam';
+import { type NamedTensor, readNpz, resizeBilinear, writeNpz } from '@auxseg/formats';
+import { createSaliencyMeasures } from '@auxseg/metrics';
+import { fuseCamAndSaliency, openLabelStore } from '@auxseg/pseudo-label';
+import { imageToTensor, workingSize } from '../inference.js';
+import { forEachImage, type PipelineContext } from './context.js';
+import { scorePseudoLabels } from './evaluate.js';
+import { classifierConfigOf, createInitialClassifier, loadNetworkFile, weightsMetadata } from './network-files.js';
+import { trainNetwork } from './train-network.js';
+
+export const labelFolder = (stage: number) => `stage-${stage}/labels`;
+
+/** Off-the-shelf saliency of every training image, kept as 8-bit grey PNG: the P_t of every later update. */
+export async function makeSaliency(context: PipelineContext, step: string): Promise<void> {
+  const store = openLabelStore(context.directory.path(labelFolder(0)));
+  await forEachImage(
+    context,
+    step,
+    context.train.ids,
+    (id) => store.has(id, 'saliency'),
+    async (id) => {
+      const { image } = await context.train.sample(id);
+      await store.writeSaliency(id, await context.saliency.map({ id, image }));
+    },
+    2,
+  );
+}
+
+/** The single-task classifier whose CAMs start everything. */
+export async function trainClassifier(context: PipelineContext): Promise<string> {
+  const network = await createInitialClassifier(context);
+  try {
+    const losses = await trainNetwork(context, {
+      phase: 'classifier',
+      network,
+      schedule: context.recipe.classifier,
+      losses: { classification: 1, saliency: 0, segmentation: 0 },
+      saliencyTarget: 0.5,
+      metadata: weightsMetadata(context, classifierConfigOf(context.recipe), 'classifier'),
+      output: 'stage-0/classifier.safetensors',
+      checkpoint: 'stage-0/trainer-state.safetensors',
+      seedOffset: 0,
+    });
+    return `loss ${losses['total']?.toFixed(4) ?? 'from checkpoint'}`;
+  } finally {
+    network.model.dispose();
+  }
+}
+
+/** Multi-scale CAMs of the present classes: cams/<id>.npz with `classes` int32 [n] (0-based) and `cams` [n,h,w]. */
+export async function makeCams(context: PipelineContext, step: string): Promise<void> {
+  const { recipe, directory, train } = context;
+  const network = await createInitialClassifier(context);
+  try {
+    await loadNetworkFile(context, network, 'stage-0/classifier.safetensors');
+    await forEachImage(
+      context,
+      step,
+      train.ids,
+      (id) => directory.has('stage-0/cams', `${id}.npz`),
+      async (id) => {
+        const { image, labels } = await train.sample(id);
+        const size = workingSize(image, recipe.data.longSidePx);
+        const cams = await extractCams({
+          model: network.model,
+          image: (scale: number) =>
+            imageToTensor(image, workingSize(image, recipe.data.longSidePx, scale), recipe.network.normalization),
+          scales: recipe.cam.scales,
+          flip: recipe.cam.flip,
+          // A quarter of the working size: finer than any of the maps, small on disk.
+          size: { width: Math.ceil(size.width / 4), height: Math.ceil(size.height / 4) },
+        });
+        const present = [...labels.keys()].filter((k) => labels[k] > 0);
+        const pixels = cams.width * cams.height;
+        const data = new Float32Array(present.length * pixels);
+        present.forEach((k, i) => {
+          data.set(cams.data.subarray(k * pixels, (k + 1) * pixels), i * pixels);
+        });
+        await directory.write(
+          `stage-0/cams/${id}.npz`,
+          writeNpz(
+            new Map<string, NamedTensor>([
+              ['classes', { dtype: 'int32', shape: [present.length], data: Int32Array.from(present) }],
+              ['cams', { dtype: 'float32', shape: [present.length, cams.height, cams.width], data }],
+            ]),
+          ),
+        );
+      },
+    );
+  } finally {
+    network.model.dispose();
+  }
+}
+
+/** Reads one image's stage-0 CAMs, upsampled to the image: [K,H,W], zero for absent classes. */
+export async function readCams(
+  context: PipelineContext,
+  id: string,
+  size: { width: number; height: number },
+): Promise<Float32Array> {
+  const arrays = readNpz(await context.directory.read(`stage-0/cams/${id}.npz`));
+  const classes = arrays.get('classes')!.data as Int32Array;
+  const cams = arrays.get('cams')!;
+  const [, height, width] = cams.shape;
+  const pixels = size.width * size.height;
+  const result = new Float32Array(context.train.classes.length * pixels);
+  classes.forEach((k, i) => {
+    const plane = (cams.data as Float32Array).subarray(i * width * height, (i + 1) * width * height);
+    result.set(resizeBilinear(plane, { width, height }, size), k * pixels);
+  });
+  return result;
+}
+
+/** Thresholds of the fusion at a stage: the recipe's, else what the saliency source states. */
+export function fusionOptions(context: PipelineContext, stage: number) {
+  const own = context.recipe.pseudoLabel;
+  const { updated } = own;
+  const pick = <T>(later: T | undefined, first: T) => (stage > 0 && later !== undefined ? later : first);
+  const saliencyThreshold = pick(updated.saliencyThreshold, own.saliencyThreshold);
+  const saliencyBackground = pick(updated.saliencyBackground, own.saliencyBackground);
+  const stated = context.saliency.thresholds;
+  const foreground = saliencyThreshold ?? stated.foreground;
+  return {
+    camThreshold: pick(updated.camThreshold, own.camThreshold),
+    saliencyThreshold: foreground,
+    saliencyBackground: saliencyBackground ?? (saliencyThreshold === null ? stated.background : foreground),
+  };
+}
+
+/** Stage-0 pseudo labels by the fusion rule. */
+export async function makeInitialLabels(context: PipelineContext, step: string): Promise<string> {
+  const store = openLabelStore(context.directory.path(labelFolder(0)));
+  const options = fusionOptions(context, 0);
+  await forEachImage(
+    context,
+    step,
+    context.train.ids,
+    (id) => store.has(id, 'segmentation'),
+    async (id) => {
+      const saliency = await store.saliency(id);
+      const map = fuseCamAndSaliency({
+        cam: await readCams(context, id, saliency),
+        width: saliency.width,
+        height: saliency.height,
+        labels: context.train.imageLabels(id),
+        saliency: saliency.data,
+        id,
+        ...options,
+      });
+      await store.writeSegmentation(id, map);
+    },
+  );
+  return scoreLabels(context, 0);
+}
+
+/** Scores a stage's labels on the images that have masks and writes stage-k/metrics.json. */
+export async function scoreLabels(context: PipelineContext, stage: number): Promise<string> {
+  const { directory, scoreIds, scoreTruth } = context;
+  if (scoreTruth === null || scoreIds.length === 0) return 'not scored: no masks';
+  const pseudoLabels = await scorePseudoLabels({
+    predictions: directory.path(labelFolder(stage), 'seg'),
+    ids: scoreIds,
+    truth: scoreTruth,
+    numClasses: context.train.classes.length + 1,
+  });
+  const saliency = await scoreSaliency(context, stage);
+  const file = `stage-${stage}/metrics.json`;
+  const before = (await directory.has(file)) ? await directory.readJson<object>(file) : {};
+  await directory.writeJson(file, { ...before, pseudoLabels, saliency });
+  return `pseudo labels: precision ${percent(pseudoLabels.precision)}, recall ${percent(pseudoLabels.recall)}, mIoU ${percent(pseudoLabels.meanIoU)}`;
+}
+
+async function scoreSaliency(context: PipelineContext, stage: number) {
+  const measures = createSaliencyMeasures();
+  const store = openLabelStore(context.directory.path(labelFolder(stage)));
+  for (const id of context.scoreIds) {
+    const map = await store.saliency(id);
+    const truth = await context.scoreTruth!(id);
+    measures.update({ prediction: map.data, truth: truth.data, width: truth.width, height: truth.height });
+  }
+  return measures.result();
+}
+
+export const percent = (fraction: number | null) => (fraction === null ? '-' : (100 * fraction).toFixed(1));

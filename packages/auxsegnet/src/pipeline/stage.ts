@@ -1,0 +1,224 @@
+import { normalizeCam, propagateCam } from '@auxseg/cam';
+import { presets as crfPresets, type DenseCrf } from '@auxseg/crf';
+import { type LabelMap, resizeBilinear, type RgbImage } from '@auxseg/formats';
+import { fuseCamAndSaliency, openLabelStore, updateSaliency } from '@auxseg/pseudo-label';
+import * as tf from '@tensorflow/tfjs-core';
+import { argmaxLabels, imageToTensor, predictSegmentation, type SegmentationScores, workingSize } from '../inference.js';
+import { type AuxSegNet, runNetwork } from '../network.js';
+import type { Recipe } from '../recipe.js';
+import { forEachImage, type PipelineContext } from './context.js';
+import { createInitialNetwork, loadNetworkFile, networkConfigOf, weightsMetadata } from './network-files.js';
+import { fusionOptions, labelFolder, scoreLabels } from './stage-zero.js';
+import { trainNetwork } from './train-network.js';
+import { writePrediction } from './predictions.js';
+
+/** Trains the network of stage `stage` (1-based) on the labels of the stage before, warm-started from its weights. */
+export async function trainStage(context: PipelineContext, stage: number): Promise<string> {
+  const config = networkConfigOf(context.recipe);
+  const network = await createInitialNetwork(context, config);
+  try {
+    if (stage > 1) await loadNetworkFile(context, network, `stage-${stage - 1}/model.safetensors`);
+    const losses = await trainNetwork(context, {
+      phase: `stage-${stage}`,
+      network,
+      schedule: context.recipe.train,
+      losses: context.recipe.train.losses,
+      targets: labelTargets(context, stage - 1),
+      saliencyTarget: saliencyTarget(context, stage - 1),
+      metadata: weightsMetadata(context, config, 'auxsegnet'),
+      output: `stage-${stage}/model.safetensors`,
+      checkpoint: `stage-${stage}/trainer-state.safetensors`,
+      seedOffset: stage,
+    });
+    return `loss ${losses['total']?.toFixed(4) ?? 'from checkpoint'}`;
+  } finally {
+    network.model.dispose();
+  }
+}
+
+/** The two label files of an image at a stage, as the loader's workers read them. */
+export function labelTargets(context: PipelineContext, stage: number) {
+  const folder = context.directory.path(labelFolder(stage));
+  return {
+    segmentation: { file: (id: string) => `${folder}/seg/${id}.png` },
+    saliency: { file: (id: string) => `${folder}/sal/${id}.png` },
+  };
+}
+
+/** Off-the-shelf maps are binarised where their source says foreground begins; updated maps at 0.5. */
+export function saliencyTarget(context: PipelineContext, stage: number): number {
+  if (stage > 0) return 0.5;
+  return context.recipe.pseudoLabel.saliencyTarget ?? context.saliency.thresholds.foreground;
+}
+
+/** Everything that one image's label update is made of; maps are at the image's size. */
+export interface LabelUpdate {
+  /** Normalised CAMs of the network before and after propagation, [K,H,W]. */
+  camBefore: Float32Array;
+  camAfter: Float32Array;
+  /** Refined saliency as a probability [H,W]. */
+  refinedSaliency: Float32Array;
+  /** After averaging with the original map and the CRF. */
+  saliency: { width: number; height: number; data: Float32Array };
+  segmentation: LabelMap;
+}
+
+/** The update of method facts, section 4, for one image. */
+export async function updateLabels(input: {
+  recipe: Recipe;
+  network: AuxSegNet;
+  image: RgbImage;
+  labels: Uint8Array;
+  original: Float32Array;
+  fusion: ReturnType<typeof fusionOptions>;
+  crf: DenseCrf;
+  id: string;
+}): Promise<LabelUpdate> {
+  const { recipe, network, image, labels, fusion } = input;
+  const { width, height } = image;
+  const size = workingSize(image, recipe.data.longSidePx);
+  const { camBefore, camAfter, refined, mapSize } = tf.tidy(() => {
+    const x = imageToTensor(image, size, recipe.network.normalization);
+    const names = ['cam', 'refinedSaliency', ...(network.outputs.includes('affinity') ? ['affinity' as const] : [])];
+    const out = runNetwork(network, x, names as ('cam' | 'refinedSaliency' | 'affinity')[]);
+    const cam = normalizeCam(out.cam as tf.Tensor4D);
+    const after = out.affinity && recipe.pseudoLabel.propagate ? propagateCam(out.affinity as tf.Tensor3D, cam) : cam;
+    const planar = (t: tf.Tensor) => tf.transpose(tf.squeeze(t, [0]), [2, 0, 1]).dataSync() as Float32Array;
+    return {
+      camBefore: planar(cam),
+      camAfter: planar(after),
+      refined: tf.sigmoid(out.refinedSaliency).dataSync() as Float32Array,
+      mapSize: { width: cam.shape[2], height: cam.shape[1] },
+    };
+  });
+  const upsample = (planes: Float32Array, channels: number) => {
+    const result = new Float32Array(channels * width * height);
+    const cells = mapSize.width * mapSize.height;
+    for (let c = 0; c < channels; c++) {
+      result.set(resizeBilinear(planes.subarray(c * cells, (c + 1) * cells), mapSize, { width, height }), c * width * height);
+    }
+    return result;
+  };
+  const refinedSaliency = upsample(refined, 1).map((p) => Math.min(1, Math.max(0, p)));
+  const saliency = await updateSaliency({
+    refined: refinedSaliency,
+    original: input.original,
+    image,
+    crf: input.crf,
+    parameters: recipe.crf.saliency as never,
+    id: input.id,
+  });
+  const cam = upsample(camAfter, network.numClasses);
+  const segmentation = fuseCamAndSaliency({
+    cam,
+    width,
+    height,
+    labels,
+    saliency: saliency.data,
+    id: input.id,
+    ...fusion,
+  });
+  return { camBefore: upsample(camBefore, network.numClasses), camAfter: cam, refinedSaliency, saliency, segmentation };
+}
+
+/** New pseudo labels of every training image with the network of a stage; see `updateLabels`. */
+export async function updateStageLabels(context: PipelineContext, stage: number, step: string): Promise<string> {
+  const { recipe, directory, train } = context;
+  const network = await createInitialNetwork(context, networkConfigOf(recipe));
+  const original = openLabelStore(directory.path(labelFolder(0)));
+  const store = openLabelStore(directory.path(labelFolder(stage)));
+  const crf = await context.crf();
+  const fusion = fusionOptions(context, stage);
+  try {
+    await loadNetworkFile(context, network, `stage-${stage}/model.safetensors`);
+    await forEachImage(
+      context,
+      step,
+      train.ids,
+      (id) => store.has(id),
+      async (id) => {
+        const { image, labels } = await train.sample(id);
+        const update = await updateLabels({
+          recipe,
+          network,
+          image,
+          labels,
+          original: (await original.saliency(id)).data,
+          fusion,
+          crf,
+          id,
+        });
+        await store.writeSaliency(id, update.saliency);
+        await store.writeSegmentation(id, update.segmentation);
+      },
+      2,
+    );
+  } finally {
+    network.model.dispose();
+  }
+  return scoreLabels(context, stage);
+}
+
+/** Kernels of the segmentation CRF with the recipe's values. */
+export function refineWithCrf(crf: DenseCrf, scores: SegmentationScores, image: RgbImage, recipe: Recipe): LabelMap {
+  const { gaussian, bilateral, iterations } = recipe.crf.segmentation;
+  const { width, height, channels } = scores;
+  const data = crf.inferMap({
+    ...crfPresets.auxsegSegmentation,
+    width,
+    height,
+    labels: channels,
+    probabilities: normalised(scores),
+    image: image.data,
+    gaussian,
+    bilateral: bilateral as { sxy: number; srgb: number; compat: number },
+    iterations,
+  });
+  return { width, height, data };
+}
+
+/** Max fusion leaves scores that do not sum to 1. */
+function normalised({ width, height, channels, data }: SegmentationScores): Float32Array {
+  const pixels = width * height;
+  const result = Float32Array.from(data);
+  for (let i = 0; i < pixels; i++) {
+    let sum = 0;
+    for (let c = 0; c < channels; c++) sum += data[c * pixels + i];
+    for (let c = 0; c < channels; c++) result[c * pixels + i] = Math.min(1, data[c * pixels + i] / sum);
+  }
+  return result;
+}
+
+/** Validation predictions of a network: both heads single-scale, and the refined one after the CRF. */
+export async function predictValidation(
+  context: PipelineContext,
+  step: string,
+  network: AuxSegNet,
+  folder: string,
+): Promise<void> {
+  const { recipe, directory, val } = context;
+  const heads = network.outputs.includes('affinity') ? (['initial', 'refined'] as const) : (['initial'] as const);
+  const last = heads[heads.length - 1];
+  const crf = recipe.evaluation.crf ? await context.crf() : null;
+  const done = crf ? `${last}-crf` : last;
+  await forEachImage(
+    context,
+    step,
+    val.ids,
+    (id) => directory.has(folder, done, `${id}.png`),
+    async (id) => {
+      const { image } = await val.sample(id);
+      for (const head of heads) {
+        const scores = predictSegmentation(network, image, {
+          normalization: recipe.network.normalization,
+          longSidePx: recipe.data.longSidePx,
+          head,
+        });
+        await writePrediction(directory, `${folder}/${head}/${id}.png`, argmaxLabels(scores));
+        if (crf && head === last) {
+          await writePrediction(directory, `${folder}/${head}-crf/${id}.png`, refineWithCrf(crf, scores, image, recipe));
+        }
+      }
+    },
+  );
+}

@@ -1,0 +1,149 @@
+import { pairedBootstrap } from '@auxseg/metrics';
+import { branchPredictions } from './branch.js';
+import type { PipelineContext } from './context.js';
+import { confusionByImage } from './evaluate.js';
+import { scoreNetwork } from './predictions.js';
+
+/** Scores of one set of label maps or predictions, fractions. */
+export interface Score {
+  meanIoU: number;
+  perClassIoU: (number | null)[];
+  pixelAccuracy?: number;
+}
+
+export interface PseudoLabelRow {
+  stage: number;
+  precision: number;
+  recall: number;
+  meanIoU: number;
+  ignoredFraction: number;
+  perClassIoU: (number | null)[];
+}
+
+/** A paired comparison on the validation images: `a` minus `b` in mIoU, with a bootstrap interval over images. */
+export interface Comparison {
+  name: string;
+  a: string;
+  b: string;
+  difference: number;
+  low: number;
+  high: number;
+  level: number;
+}
+
+/** `summary.json`: the run's results, all from files of the run directory. */
+export interface Summary {
+  classes: string[];
+  pseudoLabels: PseudoLabelRow[];
+  saliency: { stage: number; mae: number; maxFBeta: number }[];
+  validation: ({ stage: number } & Record<string, Score | number>)[];
+  baselines: (Score & { name: string; description: string; rounds: number; head: string; compareWithStage: number })[];
+  comparisons: Comparison[];
+  timings: { step: string; seconds: number }[];
+}
+
+/** Collects every stage's metrics, scores the branches and compares them with the main run. */
+export async function writeSummary(context: PipelineContext): Promise<Summary> {
+  const { recipe, directory } = context;
+  const summary: Summary = {
+    classes: [...context.train.classes],
+    pseudoLabels: [],
+    saliency: [],
+    validation: [],
+    baselines: [],
+    comparisons: [],
+    timings: directory.state!.steps.map(({ name, seconds }) => ({ step: name, seconds })),
+  };
+  for (let stage = 0; stage <= recipe.stages; stage++) {
+    if (!(await directory.has(`stage-${stage}/metrics.json`))) continue;
+    const metrics = await directory.readJson<Record<string, never>>(`stage-${stage}/metrics.json`);
+    if (metrics['pseudoLabels']) summary.pseudoLabels.push({ stage, ...(metrics['pseudoLabels'] as object) } as PseudoLabelRow);
+    if (metrics['saliency']) summary.saliency.push({ stage, ...(metrics['saliency'] as object) } as never);
+    if (metrics['validation']) summary.validation.push({ stage, ...(metrics['validation'] as object) } as never);
+  }
+  for (const branch of recipe.branches) {
+    for (let round = 1; round <= branch.rounds; round++) {
+      const scores = await scoreNetwork(context, branchPredictions(branch, round));
+      for (const [head, score] of Object.entries(scores)) {
+        if (!score) continue;
+        summary.baselines.push({
+          name: branch.name,
+          description: branch.description,
+          rounds: round,
+          head,
+          compareWithStage: branch.compareWithStage,
+          ...score,
+        });
+      }
+    }
+  }
+  summary.comparisons = await compareAll(context);
+  await directory.writeJson('summary.json', summary);
+  return summary;
+}
+
+async function compareAll(context: PipelineContext): Promise<Comparison[]> {
+  const { recipe, directory, val } = context;
+  const { truth } = val;
+  if (!truth) return [];
+  const numClasses = val.classes.length + 1;
+  const matrices = new Map<string, Awaited<ReturnType<typeof confusionByImage>>>();
+  const read = async (folder: string) => {
+    if (!matrices.has(folder)) {
+      matrices.set(
+        folder,
+        await confusionByImage({
+          predictions: directory.path(folder),
+          ids: val.ids,
+          truth: (id) => truth.call(val, id),
+          numClasses,
+        }),
+      );
+    }
+    return matrices.get(folder)!;
+  };
+  /** The best-informed single-scale head of a stage or branch. */
+  const lastHead = async (folder: string) =>
+    (await directory.has(folder, 'refined')) ? `${folder}/refined` : `${folder}/initial`;
+  const pairs: { name: string; a: string; b: string }[] = [];
+  for (let stage = 1; stage <= recipe.stages; stage++) {
+    const folder = `stage-${stage}/predictions`;
+    if ((await lastHead(folder)).endsWith('refined')) {
+      pairs.push({
+        name: `stage ${stage}: refined head against initial head`,
+        a: `${folder}/refined`,
+        b: `${folder}/initial`,
+      });
+    }
+    if (stage > 1) {
+      pairs.push({
+        name: `stage ${stage} against stage ${stage - 1}`,
+        a: await lastHead(folder),
+        b: await lastHead(`stage-${stage - 1}/predictions`),
+      });
+    }
+  }
+  for (const branch of recipe.branches) {
+    const main = `stage-${branch.compareWithStage}/predictions`;
+    if (!(await directory.has(main)) || !(await directory.has(branchPredictions(branch)))) continue;
+    pairs.push({
+      name: `stage ${branch.compareWithStage} against ${branch.name}${branch.rounds > 1 ? ` (${branch.rounds} rounds)` : ''}`,
+      a: await lastHead(main),
+      b: await lastHead(branchPredictions(branch)),
+    });
+  }
+  const comparisons: Comparison[] = [];
+  for (const { name, a, b } of pairs) {
+    if (!(await directory.has(a)) || !(await directory.has(b))) continue;
+    const { difference, low, high, level } = pairedBootstrap({
+      a: await read(a),
+      b: await read(b),
+      numClasses,
+      samples: recipe.evaluation.bootstrapSamples,
+      seed: recipe.seed,
+    });
+    comparisons.push({ name, a, b, difference, low, high, level });
+  }
+  return comparisons;
+}
+

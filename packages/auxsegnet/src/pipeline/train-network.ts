@@ -1,0 +1,168 @@
+import { createLoader, type Batch, type LabelTarget, type SaliencyTarget } from '@auxseg/datasets';
+import { setRandomKey } from '@auxseg/runtime';
+import { createSgd, createTrainer, layerVariableNames, polySchedule } from '@auxseg/trainer';
+import { createFileCheckpointStore } from '@auxseg/trainer/node';
+import * as tf from '@tensorflow/tfjs-core';
+import { auxSegLosses, forwardForTraining } from '../aux-seg-loss.js';
+import type { AuxSegNet } from '../network.js';
+import type { LossWeights, Schedule } from '../recipe.js';
+import { encodeModel, type WeightsMetadata } from '../weights.js';
+import type { PipelineContext } from './context.js';
+
+/** One training: which network, on what, for how long, and where its files go. */
+export interface TrainingJob {
+  /** Name in the log and in progress events, e.g. 'stage-1'. */
+  phase: string;
+  network: AuxSegNet;
+  schedule: Schedule;
+  losses: LossWeights;
+  targets?: { segmentation: LabelTarget; saliency: SaliencyTarget };
+  /** Saliency above this is a positive of the saliency loss. */
+  saliencyTarget: number;
+  metadata: WeightsMetadata;
+  /** Weight file in the run directory. */
+  output: string;
+  /** Checkpoint in the run directory; removed when the weights are written. */
+  checkpoint: string;
+  /** Distinguishes the random streams of trainings with the same recipe seed. */
+  seedOffset: number;
+}
+
+/** Parameters whose learning rate is multiplied: the authors' rule by name (method facts, section 5). */
+export function isHeadParameter(name: string): boolean {
+  return !name.startsWith('cross_att') && /seg|sal|fc8/.test(name);
+}
+
+/** Trains, logs to log.jsonl, checkpoints, resumes, and writes the weights. Returns the final losses. */
+export async function trainNetwork(context: PipelineContext, job: TrainingJob): Promise<Record<string, number>> {
+  const { recipe, directory } = context;
+  const { schedule, network } = job;
+  const seed = recipe.seed + 1000 * job.seedOffset;
+  const loader = createLoader({
+    dataset: context.train,
+    targets: job.targets,
+    transform: {
+      ...(recipe.data.longSidePx > 0 ? { resize: { longer: recipe.data.longSidePx } } : {}),
+      flip: schedule.flip,
+      scale: { min: schedule.scale[0], max: schedule.scale[1], per: schedule.scalePer },
+      ...(schedule.cropPx > 0 ? { crop: schedule.cropPx } : {}),
+      padLabel: schedule.paddingLabel,
+      padSaliency: -1,
+      ...(schedule.colourJitter > 0
+        ? {
+            jitter: {
+              brightness: schedule.colourJitter,
+              contrast: schedule.colourJitter,
+              saturation: schedule.colourJitter,
+            },
+          }
+        : {}),
+      normalization: recipe.network.normalization,
+    },
+    batchSize: schedule.batchSize,
+    seed,
+    workers: recipe.data.workers,
+    shuffle: true,
+    dropLast: true,
+  });
+  const totalSteps = Math.max(1, Math.floor((schedule.epochs * loader.batchesPerEpoch) / schedule.accumulate));
+  const nameOf = layerVariableNames(network.model);
+  const variables = network.model.trainableWeights.map((weight) => weight.read() as tf.Variable);
+  const heads = variables.filter((variable) => isHeadParameter(nameOf(variable)));
+  const others = variables.filter((variable) => !isHeadParameter(nameOf(variable)));
+  const optimizer = createSgd({
+    groups: [
+      { name: 'backbone', variables: others, lrScale: 1, weightDecay: schedule.weightDecay },
+      { name: 'heads', variables: heads, lrScale: schedule.headLrScale, weightDecay: schedule.weightDecay },
+    ],
+    momentum: schedule.momentum,
+    nameOf,
+  });
+  let lossesAtEnd: Record<string, number> = {};
+  let logLines: object[] = [];
+  const trainer = createTrainer<Batch>({
+    model: {
+      variables: () => variables,
+      loss: (batch) => lossOfBatch(network, batch, job),
+    },
+    data: loader,
+    optimizer,
+    schedule: polySchedule({
+      baseLr: schedule.lr,
+      totalSteps,
+      power: schedule.power,
+      warmupSteps: Math.min(schedule.warmupSteps, totalSteps - 1),
+    }),
+    totalSteps,
+    accumulate: schedule.accumulate,
+    seed,
+    random: { setKey: setRandomKey },
+    nameOf,
+    checkpoint: createFileCheckpointStore(directory.path(job.checkpoint)),
+    checkpointEverySteps: schedule.checkpointEverySteps,
+    signal: context.signal,
+    logger: {
+      rewind: (step) => directory.truncateLog(job.phase, step),
+      write: async (event) => {
+        lossesAtEnd = { ...event.losses };
+        logLines.push({
+          time: new Date().toISOString(),
+          phase: job.phase,
+          step: event.step,
+          totalSteps: event.totalSteps,
+          epoch: event.epoch,
+          lr: event.lr,
+          losses: event.losses,
+        });
+        if (logLines.length >= 10 || event.step === event.totalSteps) {
+          await directory.appendLog(logLines);
+          logLines = [];
+        }
+      },
+    },
+    onStep: (event) =>
+      context.emit({
+        type: 'progress',
+        step: job.phase,
+        done: event.step,
+        total: event.totalSteps,
+        etaSeconds: event.etaSeconds,
+        text: `loss ${event.losses['total'].toFixed(3)}, ${event.secondsPerStep.toFixed(2)} s/step${
+          event.dataWaitFraction > 0.05 ? `, ${Math.round(100 * event.dataWaitFraction)}% waiting for data` : ''
+        }`,
+      }),
+  });
+  try {
+    await trainer.run();
+    await directory.write(job.output, encodeModel(network.model, job.metadata));
+  } finally {
+    optimizer.dispose();
+    await loader.close();
+  }
+  return lossesAtEnd;
+}
+
+function lossOfBatch(network: AuxSegNet, batch: Batch, job: TrainingJob) {
+  const { count, height, width } = batch;
+  const images = tf.tensor4d(batch.images, [count, height, width, 3]);
+  const labels = tf.tensor2d(batch.labels, [count, network.numClasses]);
+  const outputs = forwardForTraining(network, images);
+  return auxSegLosses(
+    outputs,
+    {
+      labels,
+      saliency: batch.saliency
+        ? tf.tensor4d(binarise(batch.saliency, job.saliencyTarget), [count, height, width, 1])
+        : undefined,
+      segmentation: batch.segmentation
+        ? tf.tensor3d(Int32Array.from(batch.segmentation), [count, height, width], 'int32')
+        : undefined,
+    },
+    job.losses,
+  );
+}
+
+/** Targets 0 and 1; the negative values of padding stay. */
+function binarise(saliency: Float32Array, threshold: number): Float32Array {
+  return saliency.map((value) => (value < 0 ? value : value > threshold ? 1 : 0));
+}

@@ -1,0 +1,131 @@
+/** Names of the presets, from the authors' setting to the smallest. */
+export const presetNames = ['official', 'paper', 'mobilenet', 'tiny'] as const;
+export type PresetName = (typeof presetNames)[number];
+
+const vocCrf = {
+  // Method facts, section 4: CRF of the saliency update, one mean-field step on two labels.
+  saliency: {
+    gaussian: { sxy: 3, compat: 3 },
+    bilateral: { sxy: 60, srgb: 5, compat: 5 },
+    iterations: 1,
+  },
+  // Method facts, section 6: CRF of the final segmentation.
+  segmentation: {
+    gaussian: { sxy: 4, compat: 3 },
+    bilateral: { sxy: 83, srgb: 5, compat: 3 },
+    iterations: 10,
+  },
+};
+
+const resnet38 = {
+  backbone: { name: 'resnet38', width: 1, outputStride: 8 },
+  affinity: { name: 'cross-task', zeroInit: false, scaled: false },
+  head: { features: '', channels: 128, dilations: [6, 12, 18], dropout: 0.5 },
+  normalization: 'imagenet',
+};
+
+/** The authors' public code (method facts, section 5, right column), defects of section 8 left out. */
+const official = {
+  data: { kind: 'voc', train: 'train_aug', score: 'train', val: 'val' },
+  saliency: { source: 'files', directory: 'saliency' },
+  network: resnet38,
+  classifier: {
+    epochs: 15, batchSize: 4, lr: 0.001, cropPx: 321, momentum: 0.9, weightDecay: 0.0005, scale: [0.7, 1.3],
+  },
+  cam: { scales: [0.5, 1, 1.5, 2], flip: true },
+  pseudoLabel: { camThreshold: 0.2, saliencyThreshold: 0.06 },
+  stages: 4,
+  train: {
+    epochs: 15,
+    batchSize: 4,
+    lr: 0.0007,
+    headLrScale: 10,
+    // Their "weight decay" argument lands in SGD's momentum, so there is no decay in effect.
+    momentum: 0.00001,
+    weightDecay: 0,
+    cropPx: 321,
+    scale: [0.7, 1.3],
+    scalePer: 'batch',
+    paddingLabel: 0,
+  },
+  crf: vocCrf,
+  evaluation: { scales: [0.5, 0.75, 1, 1.25, 1.5], flip: false, scaleFusion: 'max', crf: true },
+};
+
+/** The paper's text (left column), with ignore as padding label. */
+const paper = {
+  ...official,
+  train: {
+    epochs: 10,
+    batchSize: 4,
+    lr: 0.001,
+    headLrScale: 1,
+    momentum: 0.9,
+    weightDecay: 0.0005,
+    cropPx: 321,
+    scale: [1, 1],
+    colourJitter: 0.3,
+    paddingLabel: 255,
+  },
+};
+
+/** MobileNetV2 for a laptop: output stride 8, small dilations to suit maps of about 20 x 20. */
+const mobilenet = {
+  data: { kind: 'voc', train: 'train_aug', score: 'train', val: 'val', longSidePx: 256 },
+  saliency: { source: 'unsupervised', method: 'combined' },
+  network: {
+    backbone: {
+      name: 'mobilenetv2', width: 1, outputStride: 8, trainableFrom: 'block_11',
+      weights: 'mobilenet_v2_1.0_224_imagenet.safetensors',
+    },
+    // A peaky unscaled attention disturbs a pretrained backbone early: start it at zero.
+    affinity: { name: 'cross-task', zeroInit: true, scaled: false },
+    head: { features: 'block_16_project', channels: 128, dilations: [2, 4, 6], dropout: 0.5 },
+    normalization: 'mobilenet',
+  },
+  classifier: {
+    epochs: 5, batchSize: 8, lr: 0.001, cropPx: 224, scale: [0.8, 1.2], momentum: 0.9, weightDecay: 0.0001,
+    outputStride: 16, warmupSteps: 30,
+  },
+  cam: { scales: [1, 1.5], flip: true },
+  pseudoLabel: {
+    camThreshold: 0.3, saliencyThreshold: null, saliencyBackground: null,
+  },
+  stages: 3,
+  train: {
+    epochs: 4, batchSize: 8, lr: 0.0007, warmupSteps: 60, momentum: 0.9, weightDecay: 0.0001, cropPx: 176,
+    scale: [0.7, 1.3], scalePer: 'sample', colourJitter: 0.2, paddingLabel: 255,
+  },
+  crf: vocCrf,
+  evaluation: { scales: [1], flip: false, crf: true },
+};
+
+/** A network small enough to train from nothing in a few minutes: the demo's. */
+const tiny = {
+  data: {
+    kind: 'synthetic', train: 'train', score: 'train', val: 'val',
+    synthetic: { train: 320, val: 80, sizePx: 96, seed: 7 },
+  },
+  saliency: { source: 'dataset' },
+  network: {
+    backbone: { name: 'tiny', width: 1, outputStride: 4 },
+    affinity: { name: 'cross-task', zeroInit: true, scaled: false },
+    head: { features: '', channels: 32, dilations: [1, 2, 4], dropout: 0.2 },
+    normalization: 'imagenet',
+  },
+  classifier: { epochs: 10, batchSize: 8, lr: 0.02, headLrScale: 1, cropPx: 96, warmupSteps: 20 },
+  cam: { scales: [1], flip: true },
+  pseudoLabel: { camThreshold: 0.3, saliencyThreshold: null, saliencyBackground: null },
+  stages: 3,
+  train: { epochs: 3, batchSize: 8, lr: 0.02, headLrScale: 1, cropPx: 96, warmupSteps: 20 },
+  crf: {
+    saliency: { gaussian: { sxy: 2, compat: 3 }, bilateral: { sxy: 20, srgb: 10, compat: 5 }, iterations: 1 },
+    segmentation: { gaussian: { sxy: 2, compat: 3 }, bilateral: { sxy: 20, srgb: 10, compat: 3 }, iterations: 5 },
+  },
+  evaluation: { scales: [1], flip: false, crf: true },
+};
+
+/** Defaults by preset; a recipe's own values go over them. */
+export const presets: Readonly<Record<PresetName, Readonly<Record<string, unknown>>>> = {
+  official, paper, mobilenet, tiny,
+};

@@ -1,0 +1,109 @@
+import { readSafetensors, type TensorMap, writeSafetensors } from '@auxseg/formats';
+import * as tf from '@tensorflow/tfjs-core';
+import type * as tfl from '@tensorflow/tfjs-layers';
+import { AuxSegNetError } from './auxsegnet-error.js';
+import { type NetworkConfig, networkConfigSchema } from './network-config.js';
+
+/** What a weight file of ours says about itself. */
+export interface WeightsMetadata {
+  network: NetworkConfig;
+  /** Foreground class names. */
+  classes: string[];
+  /** 'auxsegnet' or 'classifier'. */
+  kind: 'auxsegnet' | 'classifier';
+}
+
+/** All weights of a model as named float32 tensors ('layer/kernel', TensorFlow layouts). */
+export function modelToTensors(model: tfl.LayersModel): TensorMap {
+  const tensors: TensorMap = new Map();
+  for (const weight of model.weights) {
+    const value = weight.read();
+    tensors.set(weight.originalName, {
+      dtype: 'float32',
+      shape: [...value.shape],
+      data: Float32Array.from(value.dataSync() as Float32Array),
+    });
+  }
+  return tensors;
+}
+
+export interface LoadReport {
+  loaded: string[];
+  /** Weights of the model that the file does not hold. */
+  missing: string[];
+  /** Tensors of the file that the model does not have. */
+  unexpected: string[];
+}
+
+/**
+ * Copies tensors into a model's weights by name. A tensor of another shape is always an error; missing and unexpected
+ * names are errors when `strict`.
+ */
+export function loadTensors(
+  model: tfl.LayersModel,
+  tensors: TensorMap,
+  { strict = true, source = 'the weight file' }: { strict?: boolean; source?: string } = {},
+): LoadReport {
+  const report: LoadReport = { loaded: [], missing: [], unexpected: [] };
+  const wrong: string[] = [];
+  const known = new Set<string>();
+  for (const weight of model.weights) {
+    const name = weight.originalName;
+    known.add(name);
+    const tensor = tensors.get(name);
+    if (tensor === undefined) report.missing.push(name);
+    else if (tensor.shape.join() !== weight.shape.join())
+      wrong.push(`${name}: expected [${weight.shape}], got [${tensor.shape}]`);
+    else report.loaded.push(name);
+  }
+  for (const name of tensors.keys()) if (!known.has(name)) report.unexpected.push(name);
+  if (wrong.length > 0 || (strict && (report.missing.length > 0 || report.unexpected.length > 0))) {
+    throw new AuxSegNetError(
+      'BAD_WEIGHTS',
+      [
+        `Expected ${source} to hold the ${model.weights.length} weights of this network`,
+        ...(wrong.length ? [`${wrong.length} of another shape (${some(wrong)})`] : []),
+        ...(report.missing.length ? [`${report.missing.length} missing (${some(report.missing)})`] : []),
+        ...(report.unexpected.length ? [`${report.unexpected.length} unexpected (${some(report.unexpected)})`] : []),
+        'use the preset, width and number of classes that the file was made with',
+      ].join('; '),
+      { ...report, wrong },
+    );
+  }
+  for (const weight of model.weights) {
+    const tensor = tensors.get(weight.originalName);
+    if (tensor === undefined) continue;
+    const value = tf.tensor(Float32Array.from(tensor.data as Float32Array), tensor.shape);
+    weight.write(value);
+    value.dispose();
+  }
+  return report;
+}
+
+/** A model and what is needed to rebuild it as one safetensors file. */
+export function encodeModel(model: tfl.LayersModel, metadata: WeightsMetadata): Uint8Array {
+  return writeSafetensors(modelToTensors(model), {
+    format: 'auxseg',
+    kind: metadata.kind,
+    network: JSON.stringify(metadata.network),
+    classes: JSON.stringify(metadata.classes),
+  });
+}
+
+/** Reads a file written by `encodeModel`; `metadata` is null for any other safetensors file. */
+export function decodeModel(bytes: Uint8Array): { tensors: TensorMap; metadata: WeightsMetadata | null } {
+  const { tensors, metadata } = readSafetensors(bytes);
+  if (metadata['format'] !== 'auxseg' || !metadata['network'] || !metadata['classes']) return { tensors, metadata: null };
+  return {
+    tensors,
+    metadata: {
+      network: networkConfigSchema.parse(JSON.parse(metadata['network'])),
+      classes: JSON.parse(metadata['classes']) as string[],
+      kind: metadata['kind'] === 'classifier' ? 'classifier' : 'auxsegnet',
+    },
+  };
+}
+
+function some(names: string[]): string {
+  return names.length > 4 ? `${names.slice(0, 4).join(', ')}, ...` : names.join(', ');
+}

@@ -1,0 +1,29 @@
+import { CommanderError } from 'commander';
+import { CliUsageError } from './cli-error.js';
+import { createProgram } from './program.js';
+
+/** Runs one command line; returns 0 (ok), 1 (failed) or 2 (wrong use). */
+export async function runCli(argv: readonly string[]): Promise<number> {
+  const abort = new AbortController();
+  const stop = (signal: NodeJS.Signals) => {
+    if (abort.signal.aborted) process.exit(1);
+    process.stderr.write(`\n${signal}: finishing the current step of work; once more to stop at once.\n`);
+    abort.abort(new Error('Stopped; the same command goes on from here.'));
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  try {
+    await createProgram(abort.signal).parseAsync(argv as string[], { from: 'user' });
+    return typeof process.exitCode === 'number' ? process.exitCode : 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    const { message, code } = error as Error & { code?: string };
+    const wrongUse = error instanceof CliUsageError || code === 'BAD_RECIPE';
+    process.stderr.write(`\nerror: ${message}\n`);
+    if (process.env['AUXSEG_DEBUG']) process.stderr.write(`${(error as Error).stack}\n`);
+    return wrongUse ? 2 : 1;
+  } finally {
+    process.off('SIGINT', stop);
+    process.off('SIGTERM', stop);
+  }
+}
