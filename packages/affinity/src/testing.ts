@@ -1,0 +1,1 @@
+export { type AffinityCheckOptions, checkAffinityModule } from './check-affinity-module.js';
