@@ -14,6 +14,5 @@ export {
   type SaliencyCrf,
   type SaliencyCrfParameters,
   type SaliencyUpdateInput,
-  saliencyUnary,
   updateSaliency,
 } from './update-saliency.js';

@@ -40,6 +40,8 @@ describe('openLabelStore', () => {
     expect(await fs.readdir(dir)).toEqual(['sal', 'seg']);
     expect(await fs.readdir(path.join(dir, 'seg'))).toEqual(['a.png']);
     expect(await store.ids('segmentation')).toEqual(['a']);
+    expect((await fs.stat(store.file('a', 'saliency'))).isFile()).toBe(true);
+    expect(() => store.file('../a', 'saliency')).toThrow('plain file name');
   });
 
   test('writes the same bytes every time, with a 256-entry palette', async () => {

@@ -14,6 +14,8 @@ export type LabelKind = 'segmentation' | 'saliency';
 /** Pseudo labels of a data set on disk, readable by any other method. */
 export interface LabelStore {
   readonly dir: string;
+  /** Path of an image's map, whether it exists or not; what a loader's workers read for themselves. Throws BAD_ID. */
+  file(id: string, kind: LabelKind): string;
   /** Writes seg/<id>.png: 8-bit palette PNG, 256 VOC colours, 255 = ignore. */
   writeSegmentation(id: string, map: LabelMap): Promise<void>;
   /** Writes sal/<id>.png: 8-bit grey, round(255 * score). */
@@ -76,10 +78,9 @@ function isAlive(processId: number): boolean {
 export function openLabelStore(dir: string): LabelStore {
   const prepared = new Map<LabelKind, Promise<string>>();
 
-  async function pathOf(kind: LabelKind, id: string): Promise<string> {
+  function pathOf(kind: LabelKind, id: string): string {
     checkId(id);
-    const { path } = await loadNode();
-    return path.join(dir, FOLDER[kind], `${id}.png`);
+    return `${dir}/${FOLDER[kind]}/${id}.png`;
   }
 
   /** Makes the folder and removes what killed runs left in it, once per store. */
@@ -88,7 +89,7 @@ export function openLabelStore(dir: string): LabelStore {
     if (!promise) {
       promise = (async () => {
         const { fs, path, os } = await loadNode();
-        const folder = path.join(dir, FOLDER[kind]);
+        const folder = `${dir}/${FOLDER[kind]}`;
         try {
           await fs.mkdir(folder, { recursive: true });
           for (const name of await fs.readdir(folder)) {
@@ -113,7 +114,7 @@ export function openLabelStore(dir: string): LabelStore {
   }
 
   async function writeAtomically(kind: LabelKind, id: string, bytes: Uint8Array): Promise<void> {
-    const target = await pathOf(kind, id);
+    const target = pathOf(kind, id);
     const folder = await prepare(kind);
     const { fs, path, os } = await loadNode();
     const temporary = path.join(folder, `.tmp-${os.hostname()}-${process.pid}-${temporaryCount++}.png`);
@@ -133,7 +134,7 @@ export function openLabelStore(dir: string): LabelStore {
   }
 
   async function read(kind: LabelKind, id: string): Promise<{ file: string; bytes: Uint8Array }> {
-    const file = await pathOf(kind, id);
+    const file = pathOf(kind, id);
     const { fs } = await loadNode();
     try {
       return { file, bytes: await fs.readFile(file) };
@@ -151,6 +152,7 @@ export function openLabelStore(dir: string): LabelStore {
 
   return {
     dir,
+    file: (id, kind) => pathOf(kind, id),
     async writeSegmentation(id, map) {
       checkId(id);
       checkLength(id, 'segmentation', map);
@@ -197,14 +199,14 @@ export function openLabelStore(dir: string): LabelStore {
       const kinds: LabelKind[] = kind ? [kind] : ['segmentation', 'saliency'];
       const { fs } = await loadNode();
       for (const one of kinds) {
-        const stat = await fs.stat(await pathOf(one, id)).catch(() => null);
+        const stat = await fs.stat(pathOf(one, id)).catch(() => null);
         if (!stat?.isFile()) return false;
       }
       return true;
     },
     async ids(kind) {
-      const { fs, path } = await loadNode();
-      const names = await fs.readdir(path.join(dir, FOLDER[kind])).catch(() => [] as string[]);
+      const { fs } = await loadNode();
+      const names = await fs.readdir(`${dir}/${FOLDER[kind]}`).catch(() => [] as string[]);
       return names
         .filter((name) => name.endsWith('.png') && !name.startsWith('.'))
         .map((name) => name.slice(0, -4))

@@ -1,22 +1,14 @@
+import { createDenseCrfReference } from '@auxseg/crf';
 import { describe, expect, test } from '@jest/globals';
-import { type SaliencyCrf, saliencyUnary, updateSaliency } from './update-saliency.js';
+import { type SaliencyCrf, updateSaliency } from './update-saliency.js';
 
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 
-describe('saliencyUnary', () => {
-  test('is the energy of the method facts, background first', () => {
-    const p = Float32Array.of(0, 0.1, 0.5, 0.9, 1);
-    const unary = saliencyUnary(p);
-    p.forEach((value, i) => {
-      expect(unary[i]).toBeCloseTo(-Math.log(1 - value + 1e-8) / (1.05 * sigmoid(1 - value)), 5);
-      expect(unary[5 + i]).toBeCloseTo(-Math.log(value + 1e-8) / (1.05 * sigmoid(value)), 5);
-    });
-    // Numbers from NumPy for p = 0.25.
-    const quarter = saliencyUnary(Float32Array.of(0.25));
-    expect(quarter[0]).toBeCloseTo(0.4034033, 6);
-    expect(quarter[1]).toBeCloseTo(2.3485156, 6);
-  });
-});
+/** CRF_sal's energies as the method facts say them, for one pixel: background, foreground. */
+const energies = (p: number) => [
+  -Math.log(1 - p + 1e-8) / (1.05 * sigmoid(1 - p)),
+  -Math.log(p + 1e-8) / (1.05 * sigmoid(p)),
+];
 
 describe('updateSaliency', () => {
   const image = { width: 3, height: 2, data: new Uint8Array(18) };
@@ -48,12 +40,16 @@ describe('updateSaliency', () => {
   test('asks the CRF for one step with the official kernels and takes its foreground', async () => {
     const { crf, seen } = fake();
     const map = await updateSaliency({ refined, original, image, crf });
-    expect(seen).toEqual([
+    const { unary, ...rest } = seen[0] as { unary: Float32Array };
+    [0.25, 0.375, 0.5, 0.625, 0.5, 0.2].forEach((p, i) => {
+      expect(unary[i]).toBeCloseTo(energies(p)[0], 5);
+      expect(unary[6 + i]).toBeCloseTo(energies(p)[1], 5);
+    });
+    expect([rest]).toEqual([
       {
         width: 3,
         height: 2,
         labels: 2,
-        unary: saliencyUnary(Float32Array.of(0.25, 0.375, 0.5, 0.625, 0.5, 0.2)),
         image: image.data,
         gaussian: { sxy: 3, compat: 3 },
         bilateral: { sxy: 60, srgb: 5, compat: 5 },
@@ -83,5 +79,29 @@ describe('updateSaliency', () => {
     await expect(
       updateSaliency({ refined, original, image, crf: { infer: () => new Float32Array(6) } }),
     ).rejects.toThrow('Q [2,2,3] (12 numbers), got 6');
+  });
+
+  test('with the real CRF, one step on certain maps changes nothing and noise is smoothed', async () => {
+    const crf = createDenseCrfReference();
+    const width = 24;
+    const height = 18;
+    const data = new Uint8Array(3 * width * height);
+    const truth = new Float32Array(width * height);
+    const noisy = new Float32Array(width * height);
+    for (let i = 0; i < truth.length; i++) {
+      truth[i] = i % width < 12 ? 1 : 0;
+      data.fill(truth[i] ? 220 : 30, 3 * i, 3 * i + 3);
+      // One pixel in seven is wrong.
+      noisy[i] = (i * 5) % 7 === 0 ? 1 - truth[i] : truth[i];
+    }
+    const scene = { width, height, data };
+    const same = await updateSaliency({ refined: truth, original: truth, image: scene, crf });
+    same.data.forEach((value, i) => {
+      expect(value).toBeCloseTo(truth[i], 3);
+    });
+    const map = await updateSaliency({ refined: noisy, original: truth, image: scene, crf });
+    const wrong = Array.from(map.data).filter((value, i) => Math.round(value) !== truth[i]).length;
+    expect(wrong).toBe(0);
+    crf.dispose();
   });
 });

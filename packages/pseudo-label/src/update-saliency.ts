@@ -1,3 +1,4 @@
+import { presets, unaryFromSaliency } from '@auxseg/crf';
 import type { RgbImage, ScoreMap } from '@auxseg/formats';
 import { PseudoLabelError } from './errors.js';
 
@@ -23,11 +24,7 @@ export interface SaliencyCrfParameters {
 }
 
 /** The authors' CRF_sal: Gaussian 3 px weight 3, bilateral 60 px and 5 grey levels weight 5, one mean-field step. */
-export const officialSaliencyCrf: SaliencyCrfParameters = {
-  gaussian: { sxy: 3, compat: 3 },
-  bilateral: { sxy: 60, srgb: 5, compat: 5 },
-  iterations: 1,
-};
+export const officialSaliencyCrf: SaliencyCrfParameters = presets.auxsegSaliency;
 
 /** What one update of one image's saliency map looks at. */
 export interface SaliencyUpdateInput {
@@ -45,28 +42,10 @@ export interface SaliencyUpdateInput {
   readonly id?: string;
 }
 
-const EPSILON = 1e-8;
-
-/**
- * Unary energies [2,H,W] (background, foreground) of CRF_sal for a foreground probability [H,W].
- *
- * bg = -ln(1-p+1e-8) / (1.05 sigmoid(1-p)), fg = -ln(p+1e-8) / (1.05 sigmoid(p)), as in the authors' code.
- */
-export function saliencyUnary(probability: Float32Array): Float32Array {
-  const pixels = probability.length;
-  const unary = new Float32Array(2 * pixels);
-  for (let i = 0; i < pixels; i++) {
-    const p = probability[i];
-    const q = 1 - p;
-    unary[i] = (-Math.log(q + EPSILON) * (1 + Math.exp(-q))) / 1.05;
-    unary[pixels + i] = (-Math.log(p + EPSILON) * (1 + Math.exp(-p))) / 1.05;
-  }
-  return unary;
-}
-
 /**
  * Updates a saliency map after a stage: CRF_sal((refined + original) / 2).
  *
+ * CRF_sal's unary is `unaryFromSaliency` of `@auxseg/crf`: bg -ln(1-p+1e-8) / (1.05 sigmoid(1-p)), fg the same of p.
  * All maps are [H,W] in 0..1 at the image's size; the result is the CRF's foreground probability, new memory.
  * Averaging with the original map each time keeps the loop from drifting (method facts 4; official `update` step).
  * Throws PseudoLabelError: BAD_SHAPE, BAD_VALUE (outside 0..1 or NaN), BAD_OPTION.
@@ -119,7 +98,7 @@ export async function updateSaliency(input: SaliencyUpdateInput): Promise<ScoreM
     width,
     height,
     labels: 2,
-    unary: saliencyUnary(average),
+    unary: unaryFromSaliency(average),
     image: image.data,
     gaussian: { ...parameters.gaussian },
     bilateral: { ...parameters.bilateral },
