@@ -16,7 +16,15 @@ export interface OnnxNode {
 }
 
 /** Element types by their number in `TensorProto.DataType` (onnx.proto3). */
-export const onnxElementType = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9 } as const;
+export const onnxElementType = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  bfloat16: 16,
+} as const;
 export type OnnxElementType = keyof typeof onnxElementType;
 
 /** A graph input or output of fixed rank and free extents. */

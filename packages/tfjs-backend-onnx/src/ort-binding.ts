@@ -14,7 +14,7 @@ export interface OrtTensor {
 /** The native session of onnxruntime-node, which runs synchronously and writes into the outputs it is given. */
 export interface OrtSession {
   loadModel(buffer: ArrayBuffer, byteOffset: number, byteLength: number, options: object): void;
-  run(feeds: Record<string, OrtTensor>, fetches: Record<string, OrtTensor>, options: object): unknown;
+  run(feeds: Record<string, OrtTensor>, fetches: Record<string, OrtTensor | null>, options: object): unknown;
   dispose(): void;
 }
 

@@ -1,9 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
-import { conv2DKernels } from './kernels/conv2d-kernels.js';
-import { depthwiseKernels } from './kernels/depthwise-kernels.js';
+import { fastKernels } from './kernels/fast-kernels.js';
 import { BACKEND_NAME } from './kernels/kernel.js';
-import { matMulKernels } from './kernels/mat-mul-kernels.js';
 import { OnnxBackend, type OnnxBackendOptions } from './onnx-backend.js';
 import { OnnxBackendError } from './onnx-backend-error.js';
 import { loadOrtBinding } from './ort-binding.js';
@@ -39,7 +37,7 @@ export async function registerOnnxBackend(options: OnnxBackendOptions = {}): Pro
 
 /** Our fast kernels, and for every other name the cpu backend's. */
 function registerKernels(): void {
-  for (const kernel of [...conv2DKernels, ...depthwiseKernels, ...matMulKernels]) {
+  for (const kernel of fastKernels) {
     if (tf.getKernel(kernel.kernelName, BACKEND_NAME) === undefined) tf.registerKernel(kernel);
   }
   for (const kernel of tf.getKernelsForBackend('cpu')) {

@@ -18,6 +18,32 @@ export type Workload = 'compute' | 'memory';
 
 const RUN_OPTIONS = {};
 
+/**
+ * Name of the extra first output of a quiet session.
+ *
+ * The binding copies every output into fresh memory after a run, also those that it has already written where we asked;
+ * for memory-bound operators that costs more than the operator. It turns outputs into JavaScript in the model's order
+ * and refuses element types that it has no typed array for, so a constant bfloat16 output in first place ends the call
+ * with an error before anything is copied. The results are complete by then. Should a later release accept the type,
+ * the call returns normally and only the time is lost.
+ */
+const QUIET_OUTPUT = 'quiet';
+const QUIET_ERROR = 'Tensor type (16) is not supported.';
+
+/** From so many bytes of output the copy costs more than the error (about 30 microseconds). */
+const QUIET_BYTES = 128 * 1024;
+
+function quietGraph(graph: OnnxGraph): OnnxGraph {
+  return {
+    ...graph,
+    outputs: [{ name: QUIET_OUTPUT, type: 'bfloat16', rank: 0 }, ...graph.outputs],
+    initializers: [
+      ...(graph.initializers ?? []),
+      { name: QUIET_OUTPUT, type: 'bfloat16', dims: [], data: new Uint8Array(2) },
+    ],
+  };
+}
+
 /** Least-recently-used cache of onnxruntime sessions, keyed by a string that names operator and attributes. */
 export class SessionCache {
   readonly limit: number;
@@ -48,19 +74,25 @@ export class SessionCache {
     fetches: Record<string, OrtTensor>,
     workload: Workload = 'memory',
   ): void {
-    let session = this.#sessions.get(key);
+    let bytes = 0;
+    for (const name in fetches) bytes += fetches[name].data.byteLength;
+    const quiet = bytes >= QUIET_BYTES;
+    const fullKey = quiet ? `${key} quiet` : key;
+    let session = this.#sessions.get(fullKey);
     try {
       if (session === undefined) {
-        session = this.#create(build(), workload);
+        session = this.#create(quiet ? quietGraph(build()) : build(), workload);
         this.#evictOldest();
       } else {
-        this.#sessions.delete(key);
+        this.#sessions.delete(fullKey);
       }
       // Re-inserting moves the key to the young end of the map's insertion order.
-      this.#sessions.set(key, session);
+      this.#sessions.set(fullKey, session);
       this.#runs++;
-      session.run(feeds, fetches, RUN_OPTIONS);
+      session.run(feeds, quiet ? { [QUIET_OUTPUT]: null, ...fetches } : fetches, RUN_OPTIONS);
     } catch (cause) {
+      // The error may stem from another realm (jest), so its class says nothing.
+      if (quiet && (cause as Error).message === QUIET_ERROR) return;
       const shapes = Object.fromEntries(
         Object.entries({ ...feeds, ...fetches }).map(([k, v]) => [k, v.dims]),
       );
