@@ -16,6 +16,7 @@ const show = () => {
   const image = images[index];
   large.src = image.src;
   large.alt = image.alt;
+  large.style.imageRendering = image.naturalWidth < 160 ? 'pixelated' : 'auto';
   caption.textContent = image.alt + '  (' + (index + 1) + ' of ' + images.length + ')';
 };
 for (const image of document.querySelectorAll('.picture img')) {

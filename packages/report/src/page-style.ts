@@ -74,8 +74,7 @@ tbody th { color: var(--ink) }
 .text { text-align: left } th small { display: block; font-size: .8rem; max-width: 30rem }
 th.group { text-align: center; border-bottom-color: transparent; padding-bottom: 0 }
 tbody tr:last-child > * { border-bottom: 0 }
-.heat td { background: color-mix(in srgb, var(--heat) var(--share), transparent); background-clip: padding-box; border: 2px solid var(--ground); border-radius: 6px; text-align: center; min-width: 4.2rem }
-.heat td { background: linear-gradient(color-mix(in srgb, var(--heat) calc(var(--share) * .75), var(--card)) 0 0) padding-box }
+.heat td { background: color-mix(in srgb, var(--heat) calc(var(--share) * .75), var(--card)) padding-box; border: 2px solid var(--ground); border-radius: 6px; text-align: center; min-width: 4.2rem }
 .heat th { text-align: center } .heat th.text { text-align: left; border-bottom-color: transparent }
 .interval { width: 16rem; height: 1.6rem; display: block }
 .interval line { stroke: currentColor; stroke-width: 2 } .interval .zero { stroke: var(--line) }
@@ -89,7 +88,7 @@ tbody tr:last-child > * { border-bottom: 0 }
 .strip h3 { margin: 0 0 .9rem; display: flex; flex-wrap: wrap; gap: .3rem 1rem; align-items: center; font-variant-numeric: tabular-nums }
 .groups { display: flex; flex-wrap: wrap; gap: 1rem 1.6rem }
 .row { display: flex; flex-wrap: wrap; gap: .6rem }
-.picture { margin: 0; width: 9.4rem }
+.picture { margin: 0; width: 10.3rem }
 .picture img { display: block; width: 100%; height: auto; border-radius: 8px; cursor: zoom-in; background: var(--line) }
 .picture img:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
 .picture figcaption { font-size: .78rem; line-height: 1.35; color: var(--soft); margin-top: .3rem }
@@ -100,7 +99,8 @@ summary { cursor: pointer; padding: .8rem 1.2rem }
 pre { font: .82rem/1.5 var(--mono); margin: 0; padding: .2rem 1.2rem 1.2rem; overflow-x: auto }
 footer { color: var(--soft); font-size: .86rem; padding: 3rem 0 4rem }
 dialog { border: 0; padding: 0; background: none; max-width: 96vw; max-height: 96vh; color: #fff; text-align: center }
-dialog::backdrop { background: rgb(10 11 13 / .88) }
+dialog:focus { outline: 0 }
+dialog::backdrop { background: rgb(10 11 13 / .94) }
 dialog img { display: block; width: min(88vw, 82vh); height: auto; max-height: 84vh; object-fit: contain; image-rendering: auto; border-radius: 8px; cursor: zoom-out }
 dialog p { margin: .7rem 0 0; font-size: .95rem } dialog kbd { font: inherit; opacity: .7 }
 @media (max-width: 52rem) { .split { grid-template-columns: minmax(0, 1fr) } .page-head { padding-top: 2.5rem } .picture { width: 8rem } }

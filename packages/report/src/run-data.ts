@@ -23,6 +23,8 @@ export interface BaselineScore extends Score {
   /** Stages' worth of training. */
   rounds?: number;
   head?: string;
+  /** Stage of the main run that has seen the same number of steps; the last one if absent. */
+  compareWithStage?: number;
 }
 
 /** `a` minus `b` in mIoU, with the interval of a paired bootstrap over images. */

@@ -7,8 +7,8 @@ import { SERIES_COLOURS } from './series-colours.js';
 
 /** Points per phase and chart; the means of equal stretches of steps stand for more. */
 const MAX_POINTS = 160;
-/** Weight of the newest value in the smooth line, per point drawn. */
-const SMOOTHING = 0.15;
+/** Drawn points to both sides that the smooth line averages over. */
+const SMOOTHING_REACH = 6;
 const ORDER = [
   'total',
   'classification',
@@ -81,11 +81,16 @@ function chart(
       { stroke: 'currentColor', strokeOpacity: 0.18 },
     ),
   ];
+  const total = Math.max(...phases.map(({ offset, entries }) => offset + entries[entries.length - 1].step));
   for (const { colour, offset, entries } of phases) {
     const raw = thin(entries, measure).map(({ step, value }) => ({ step: offset + step, value }));
     if (raw.length === 0) continue;
-    let mean = raw[0].value;
-    const smoothed = raw.map(({ step, value }) => ({ step, value: (mean += SMOOTHING * (value - mean)) }));
+    const smoothed = raw.map(({ step }, index) => {
+      // The same reach on both sides, so that the line neither lags nor leans at its ends.
+      const reach = Math.min(SMOOTHING_REACH, index, raw.length - 1 - index);
+      const window = raw.slice(index - reach, index + reach + 1);
+      return { step, value: window.reduce((sum, { value }) => sum + value, 0) / window.length };
+    });
     const channels = { x: 'step', y: 'value', stroke: colour };
     if (smooth) marks.push(Plot.line(raw, { ...channels, strokeWidth: 1, strokeOpacity: 0.28 }));
     marks.push(Plot.line(smooth ? smoothed : raw, { ...channels, strokeWidth: 2 }));
@@ -93,11 +98,20 @@ function chart(
   const svg = plotSvg(
     {
       width: 380,
-      height: 190,
+      height: 200,
       marginLeft: 44,
       marginRight: 10,
       marginTop: 10,
-      x: { label: 'step', labelArrow: 'none', ticks: 4, tickSize: 0, tickFormat: 's' },
+      marginBottom: 38,
+      x: {
+        label: 'step',
+        labelAnchor: 'center',
+        labelArrow: 'none',
+        domain: [0, total],
+        ticks: 4,
+        tickSize: 0,
+        tickFormat: (step: number) => (step < 1000 ? `${step}` : `${step / 1000}k`),
+      },
       y: {
         label: null,
         ticks: 4,

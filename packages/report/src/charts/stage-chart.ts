@@ -61,10 +61,19 @@ export function stageChart(options: {
   const svg = plotSvg(
     {
       width: 560,
-      height: 280,
+      height: 290,
       marginLeft: 36,
       marginRight: 16,
-      x: { label: 'stage', labelArrow: 'none', ticks: stages, tickFormat: 'd', inset: 18, tickSize: 0 },
+      marginBottom: 40,
+      x: {
+        label: 'stage',
+        labelAnchor: 'center',
+        labelArrow: 'none',
+        ticks: stages,
+        tickFormat: 'd',
+        inset: 18,
+        tickSize: 0,
+      },
       y: {
         label: 'percent',
         labelArrow: 'none',

@@ -30,7 +30,9 @@ export function headline(run: RunData, title: string): Html {
   </header>`;
 }
 
-/** One sentence in words. */
+const NUMBER_WORDS = ['No', 'One', 'Two', 'Three', 'Four', 'Five', 'Six', 'Seven', 'Eight', 'Nine'];
+
+/** What came out, in words. */
 function lede(run: RunData): string {
   const labels = run.summary?.pseudoLabels ?? [];
   const validation = lastValidation(run.summary);
@@ -38,8 +40,9 @@ function lede(run: RunData): string {
   if (labels.length > 1) {
     const [first, last] = [labels[0], labels[labels.length - 1]];
     const verb = last.meanIoU >= first.meanIoU ? 'raised' : 'lowered';
+    const rounds = last.stage - first.stage;
     sentences.push(
-      `From image-level labels alone, ${last.stage - first.stage} ${last.stage - first.stage === 1 ? 'round' : 'rounds'} of training and relabelling ${verb} the pseudo labels from ${percent(first.meanIoU)} to ${percent(last.meanIoU)} mIoU.`,
+      `${NUMBER_WORDS[rounds] ?? rounds} ${rounds === 1 ? 'round' : 'rounds'} of training and relabelling ${verb} the pseudo labels from ${percent(first.meanIoU)} to ${percent(last.meanIoU)} mIoU.`,
     );
   }
   if (validation) {

@@ -50,11 +50,21 @@ function picturesOf(strip: PictureStrip, run: RunData, classes: readonly string[
         const bytes = run.pictureFiles.get(item.file);
         return html`<figure class="picture">${
           bytes
-            ? html`<img loading="lazy" alt="${`${strip.id}: ${item.title}`}" src="${dataUri(bytes)}">`
+            ? html`<img decoding="async" ${sizeOf(bytes)} alt="${`${strip.id}: ${item.title}`}" src="${dataUri(bytes)}">`
             : html`<p class="missing">${item.file} is missing.</p>`
         }<figcaption>${item.title}</figcaption></figure>`;
       })}</div></div>`,
   )}</div></article>`;
+}
+
+/** Offset of width and height in a PNG: after the signature, the first chunk's length and its name. */
+const PNG_SIZE_OFFSET = 16;
+
+/** Width and height attributes, so that nothing moves while the page loads. */
+function sizeOf(bytes: Uint8Array): Html | null {
+  if (bytes.byteLength < PNG_SIZE_OFFSET + 8) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return html`width="${view.getUint32(PNG_SIZE_OFFSET)}" height="${view.getUint32(PNG_SIZE_OFFSET + 4)}"`;
 }
 
 function dataUri(bytes: Uint8Array): string {

@@ -68,13 +68,21 @@ function baselineTable(baselines: readonly BaselineScore[], summary: RunSummary 
   if (baselines.length === 0) return missing('No baseline was trained in this run.');
   const final = lastValidation(summary);
   return html`<h3>Baselines</h3><div class="scroll"><table><thead><tr><th class="text">training</th><th class="text">head</th><th>rounds</th><th>mIoU</th>${
-    final && html`<th>stage ${final.stage} minus this</th>`
+    final && html`<th>main run minus this</th>`
   }</tr></thead><tbody>${baselines.map(
-    ({ name, description, rounds, head, meanIoU }) =>
-      html`<tr><th class="text">${name}${description && html`<small>${description}</small>`}</th><td class="text">${head ? headName(head) : '–'}</td><td>${rounds ?? '–'}</td><td><b>${percent(meanIoU)}</b></td>${
-        final && html`<td>${points(final.score.meanIoU - meanIoU)}</td>`
-      }</tr>`,
+    (baseline) =>
+      html`<tr><th class="text">${baseline.name}${baseline.description && html`<small>${baseline.description}</small>`}</th><td class="text">${baseline.head ? headName(baseline.head) : '–'}</td><td>${baseline.rounds ?? '–'}</td><td><b>${percent(baseline.meanIoU)}</b></td>${final && html`<td>${lead(baseline, summary)}</td>`}</tr>`,
   )}</tbody></table></div>`;
+}
+
+/** By how much the main run's comparable stage is ahead, its refined head where it has one. */
+function lead(baseline: BaselineScore, summary: RunSummary | null): Html | string {
+  const stages = summary?.validation ?? [];
+  const scores = stages.find(({ stage }) => stage === baseline.compareWithStage) ?? stages.at(-1);
+  if (!scores) return '–';
+  const heads = baseline.head?.endsWith('Crf') ? ['refinedCrf', 'initialCrf'] : ['refined', 'initial'];
+  const score = heads.map((head) => scoreOf(scores, head)).find((found) => found !== null);
+  return score ? html`${points(score.meanIoU - baseline.meanIoU)} <small>stage ${scores.stage}</small>` : '–';
 }
 
 function comparisonTable(summary: RunSummary | null): Html {
