@@ -47,13 +47,14 @@ export async function checkAffinityModule(
   );
   const output = module({ seg: inputs[0]!, sal: inputs[1]! });
   const hasAffinity = output.affinity !== null;
-  const outputs = [
-    refine(output.affinity, output.seg, 'check_refined_seg'),
-    refine(output.affinity, output.sal, 'check_refined_sal'),
-    output.seg,
-    output.sal,
-    ...(output.affinity ? [output.affinity] : []),
-  ];
+  const outputs = [output.seg, output.sal];
+  if (output.affinity) {
+    outputs.push(
+      output.affinity,
+      refine(output.affinity, output.seg, 'check_refined_seg'),
+      refine(output.affinity, output.sal, 'check_refined_sal'),
+    );
+  }
   const model = tfl.model({ inputs, outputs });
   randomize(model);
   const tensorsBuilt = tf.memory().numTensors;
@@ -74,10 +75,10 @@ export async function checkAffinityModule(
       ];
     });
     const third = results.length / 3;
-    const names = ['refined seg', 'refined sal', 'seg', 'sal', 'affinity'];
+    const names = ['seg', 'sal', 'affinity', 'refined seg', 'refined sal'];
     for (let i = 0; i < third; i++) {
       const [first, second, alone] = [results[i]!, results[i + third]!, results[i + 2 * third]!];
-      const expected = i === 4 ? [2, h * w, h * w] : [2, h, w, channels];
+      const expected = i === 2 ? [2, h * w, h * w] : [2, h, w, channels];
       if (String(first.shape) !== String(expected)) {
         findings.push(
           `${where}: expected ${names[i]} [${expected.join(',')}], got [${first.shape.join(',')}]`,
@@ -98,7 +99,7 @@ export async function checkAffinityModule(
 
   const [h, w] = sizes[0]!;
   const variables = model.trainableWeights.map((weight) => weight.read() as tf.Variable);
-  const features = testFeatures(2, h, w, channels).map((x) => tf.variable(x));
+  const features = tf.tidy(() => testFeatures(2, h, w, channels).map((x) => tf.keep(tf.variable(x))));
   const { value, grads } = tf.variableGrads(() => {
     // Position-dependent factors: a plain sum is blind to a softmax and to row sums.
     const terms = run(model, features).map((x, i) => {

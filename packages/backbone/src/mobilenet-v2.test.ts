@@ -146,14 +146,43 @@ test('names what is missing or misshapen', async () => {
   model.dispose();
 });
 
-test('takes the ImageNet weights', async () => {
+// Printed by tools/reference/auxsegnet/check_imagenet_mobilenetv2.py: map, output stride, norm, projection.
+const imageNetSums: [string, 8 | 16 | 32, number, number][] = [
+  ['block_13_expand', 8, 201.418403, 144.472277],
+  ['Conv_1', 8, 784.119255, 176.623457],
+  ['block_13_expand', 16, 107.745024, 105.714281],
+  ['Conv_1', 16, 422.329138, -258.248773],
+  ['block_13_expand', 32, 107.745024, 105.714281],
+  ['Conv_1', 32, 212.849417, 11.935736],
+];
+
+test('with the ImageNet weights computes what PyTorch computes', async () => {
   if (!existsSync(imageNetWeights)) {
     console.warn('skipped: the ImageNet weights of MobileNetV2 are not beside this repository');
     return;
   }
   await useBackend('wasm');
   const { tensors } = readSafetensors(readFileSync(imageNetWeights));
-  const model = build({ outputStride: 16 });
-  expect(loadMobileNetV2Weights(model, tensors)).toEqual({ loaded: tensors.size, unused: [] });
-  model.dispose();
+  const image = tf.tidy(() => {
+    const blocks = tf.tensor(hashedValues('blocks', 13 * 17 * 3), [1, 13, 1, 17, 1, 3]);
+    return tf.slice(tf.reshape(tf.tile(blocks, [1, 1, 8, 1, 8, 1]), [1, 104, 136, 3]), 0, [1, 97, 130, 3]);
+  });
+  for (const outputStride of [8, 16, 32] as const) {
+    const model = build({ outputStride });
+    expect(loadMobileNetV2Weights(model, tensors)).toEqual({ loaded: tensors.size, unused: [] });
+    const outputs = tf.tidy(() => model.apply(image, { training: false }) as tf.Tensor4D[]);
+    for (const [name, stride, norm, projection] of imageNetSums) {
+      if (stride !== outputStride) continue;
+      const values = (await outputs[names.indexOf(name)].data()) as Float32Array;
+      const along = hashedValues(name, values.length);
+      const ourNorm = Math.sqrt(values.reduce((sum, v) => sum + v * v, 0));
+      expect(Math.abs(ourNorm - norm) / norm).toBeLessThan(1e-4);
+      expect(Math.abs(values.reduce((sum, v, i) => sum + v * along[i], 0) - projection) / norm).toBeLessThan(
+        1e-4,
+      );
+    }
+    tf.dispose(outputs);
+    model.dispose();
+  }
+  image.dispose();
 });

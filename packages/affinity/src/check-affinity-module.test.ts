@@ -1,0 +1,36 @@
+import { conv2d, useBackend } from '@auxseg/runtime';
+import { beforeAll, expect, test } from '@jest/globals';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { type AffinityModule, type AffinityName, affinityModules } from './index.js';
+import { checkAffinityModule } from './testing.js';
+
+beforeAll(async () => {
+  await useBackend('cpu');
+});
+
+test.each(Object.keys(affinityModules) as AffinityName[])('%s keeps the promises', async (name) => {
+  await checkAffinityModule(affinityModules[name]());
+});
+
+test.each(['cross-task', 'mean'] as const)(
+  '%s keeps them with other channels inside, scaled, from zero',
+  async (name) => {
+    await checkAffinityModule(affinityModules[name]({ channels: 3, scale: 'sqrt', zeroInit: true, seed: 4 }));
+  },
+);
+
+test('findings name a dead weight, a wrong shape and mixed images', async () => {
+  const bad: AffinityModule = ({ seg, sal }) => {
+    const dead = conv2d({ name: 'dead', filters: 6, kernelSize: 1 }).apply(seg);
+    const silenced = tfl.layers.rescaling({ scale: 0 }).apply(dead) as tfl.SymbolicTensor;
+    const narrow = conv2d({ name: 'narrow', filters: 2, kernelSize: 1 }).apply(sal) as tfl.SymbolicTensor;
+    return {
+      seg: tfl.layers.add().apply([seg, silenced]) as tfl.SymbolicTensor,
+      sal: narrow,
+      affinity: null,
+    };
+  };
+  await expect(checkAffinityModule(bad)).rejects.toThrow(
+    /affinity: none.*expected sal \[2,3,4,6\], got \[2,3,4,2\].*gradient of dead\/kernel\S* is zero everywhere/,
+  );
+});
