@@ -1,3 +1,22 @@
+export {
+  type CocoSegmentation,
+  rleFromBox,
+  rleFromPolygon,
+  rleFromPolygons,
+  rleFromSegmentation,
+} from './coco-polygons.js';
+export {
+  type BinaryMask,
+  type CocoRle,
+  decodeRle,
+  encodeRle,
+  mergeRle,
+  paintRle,
+  rleArea,
+  rleFromCounts,
+  rleFromString,
+  rleToString,
+} from './coco-rle.js';
 export { FormatError, type FormatErrorCode } from './format-error.js';
 export { readGrayPng, writeGrayPng } from './grey-png.js';
 export type { GrayImage, ImageSize, LabelMap, RgbImage, ScoreMap } from './images.js';
