@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { registerGradients } from './gradients/register-gradients.js';
+import { registerSecondOrderGradients } from './gradients/register-second-order.js';
+import { registerHostKernels } from './kernels/host-kernels.js';
 import { patchConvolutions } from './kernels/patch-convolutions.js';
-import { prepareCpu } from './kernels/prepare-cpu.js';
 import { prepareWasm } from './kernels/prepare-wasm.js';
 import { registerLayers } from './layers/register-layers.js';
 
@@ -9,7 +10,11 @@ const preparedBackends = new Set<string>();
 let globalsPrepared = false;
 
 /** Steps beyond the common ones, by backend. */
-const extraSteps: Record<string, () => void> = { cpu: prepareCpu, wasm: prepareWasm };
+const extraSteps: Record<string, () => void> = {
+  cpu: () => registerHostKernels('cpu'),
+  onnx: () => registerHostKernels('onnx'),
+  wasm: prepareWasm,
+};
 
 /**
  * Registers our gradients, our layers, and for every backend loaded so far our kernels.
@@ -21,6 +26,7 @@ export function prepareRuntime(): void {
   if (!globalsPrepared) {
     globalsPrepared = true;
     registerGradients();
+    registerSecondOrderGradients();
     registerLayers();
   }
   for (const backend of ['cpu', 'wasm', 'onnx', 'webgpu', 'webgl', 'tensorflow']) {

@@ -91,6 +91,9 @@ async function loadCpu() {
   await import('@tensorflow/tfjs-backend-cpu').catch((cause) => {
     throw unavailable('cpu', '@tensorflow/tfjs-backend-cpu cannot be imported', cpuRemedy, cause);
   });
+  // Without this, the first tensor made in Node prints an advertisement for tfjs-node.
+  const backend = tf.findBackend('cpu') as unknown as { firstUse?: boolean } | null;
+  if (backend != null) backend.firstUse = false;
   return { tfjsName: 'cpu', reason: 'plain JavaScript' };
 }
 

@@ -1,4 +1,6 @@
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
+import { kernelNames } from '../kernels/kernel-names.js';
+import { runOptionalKernel } from '../kernels/run-kernel.js';
 import type { ConvGeometry } from './conv-geometry.js';
 import {
   composeConv2DFilterGradient,
@@ -9,28 +11,6 @@ import {
 
 type Shape4D = [number, number, number, number];
 
-/**
- * Kernels through which a backend may offer its own convolution gradients.
- *
- * Attributes: `strides` [sh,sw], `pads` [top,bottom,left,right], `dilations` [dh,dw] and `inputShape` or
- * `filterShape`; inputs `{dy, filter}` or `{x, dy}`. A backend without one gets a composition of tf operations.
- */
-export const gradientKernels = {
-  convInput: 'AuxConv2DGradInput',
-  convFilter: 'AuxConv2DGradFilter',
-  depthwiseInput: 'AuxDepthwiseGradInput',
-  depthwiseFilter: 'AuxDepthwiseGradFilter',
-} as const;
-
-function runIfPresent(
-  kernel: string,
-  inputs: Record<string, tf.Tensor>,
-  attrs: Record<string, unknown>,
-): tf.Tensor4D | null {
-  if (tf.getKernel(kernel, tf.getBackend()) == null) return null;
-  return tf.engine().runKernel(kernel, inputs, attrs as never) as tf.Tensor4D;
-}
-
 /** Gradient of conv2d with respect to x: dy [N,OH,OW,K], filter [kh,kw,C,K] -> [N,H,W,C]. */
 export function conv2DInputGradient(
   dy: tf.Tensor4D,
@@ -39,8 +19,11 @@ export function conv2DInputGradient(
   geometry: ConvGeometry,
 ): tf.Tensor4D {
   return (
-    runIfPresent(gradientKernels.convInput, { dy, filter }, { ...geometry, inputShape }) ??
-    composeConv2DInputGradient(dy, filter, inputShape, geometry)
+    runOptionalKernel<tf.Tensor4D>(
+      kernelNames.convInputGradient,
+      { dy, filter },
+      { ...geometry, inputShape },
+    ) ?? composeConv2DInputGradient(dy, filter, inputShape, geometry)
   );
 }
 
@@ -52,7 +35,7 @@ export function conv2DFilterGradient(
   geometry: ConvGeometry,
 ): tf.Tensor4D {
   return (
-    runIfPresent(gradientKernels.convFilter, { x, dy }, { ...geometry, filterShape }) ??
+    runOptionalKernel<tf.Tensor4D>(kernelNames.convFilterGradient, { x, dy }, { ...geometry, filterShape }) ??
     composeConv2DFilterGradient(x, dy, filterShape, geometry)
   );
 }
@@ -65,8 +48,11 @@ export function depthwiseInputGradient(
   geometry: ConvGeometry,
 ): tf.Tensor4D {
   return (
-    runIfPresent(gradientKernels.depthwiseInput, { dy, filter }, { ...geometry, inputShape }) ??
-    composeDepthwiseInputGradient(dy, filter, inputShape, geometry)
+    runOptionalKernel<tf.Tensor4D>(
+      kernelNames.depthwiseInputGradient,
+      { dy, filter },
+      { ...geometry, inputShape },
+    ) ?? composeDepthwiseInputGradient(dy, filter, inputShape, geometry)
   );
 }
 
@@ -78,7 +64,10 @@ export function depthwiseFilterGradient(
   geometry: ConvGeometry,
 ): tf.Tensor4D {
   return (
-    runIfPresent(gradientKernels.depthwiseFilter, { x, dy }, { ...geometry, filterShape }) ??
-    composeDepthwiseFilterGradient(x, dy, filterShape, geometry)
+    runOptionalKernel<tf.Tensor4D>(
+      kernelNames.depthwiseFilterGradient,
+      { x, dy },
+      { ...geometry, filterShape },
+    ) ?? composeDepthwiseFilterGradient(x, dy, filterShape, geometry)
   );
 }

@@ -1,4 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { kernelNames } from '../kernels/kernel-names.js';
+import { runOptionalKernel } from '../kernels/run-kernel.js';
 import { type ConvGeometry, explicitPads, type Pads } from './conv-geometry.js';
 
 type Shape4D = [number, number, number, number];
@@ -141,6 +143,8 @@ function inputGradientByPhases(
 
 /** [kh,kw,C,K] rotated by 180 degrees with its channel axes exchanged: [kh,kw,K,C]. */
 function flipAndTranspose(filter: tf.Tensor4D): tf.Tensor4D {
+  const own = runOptionalKernel<tf.Tensor4D>(kernelNames.transposeFilter, { x: filter }, { rotate: true });
+  if (own != null) return own;
   const [kh, kw, c, k] = filter.shape;
   const transposed: tf.Tensor4D =
     kh === 1 && kw === 1

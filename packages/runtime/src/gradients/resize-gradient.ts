@@ -1,4 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { kernelNames } from '../kernels/kernel-names.js';
+import { runOptionalKernel } from '../kernels/run-kernel.js';
 
 /** Which pixel centres coincide in a bilinear resize. */
 export interface ResizeOptions {
@@ -44,9 +46,6 @@ function interpolationMatrix(taps: LinearTaps, inputSize: number): tf.Tensor2D {
   return tf.tensor2d(values, [outputSize, inputSize]);
 }
 
-/** Kernel through which a backend may offer its own adjoint: inputs {dy}, attributes {inputShape, alignCorners, halfPixelCenters}. */
-export const resizeGradientKernel = 'AuxResizeBilinearGrad';
-
 /**
  * The adjoint of a bilinear resize, exact for every combination of options: two matrix products with the transposed
  * interpolation matrices (or the backend's own kernel).
@@ -64,10 +63,10 @@ export function resizeBilinearGradient(
     alignCorners: options.alignCorners,
     halfPixelCenters: options.halfPixelCenters,
   };
-  if (tf.getKernel(resizeGradientKernel, tf.getBackend()) != null) {
-    return tf.engine().runKernel(resizeGradientKernel, { dy }, attrs as never) as tf.Tensor4D;
-  }
-  return composeResizeBilinearGradient(dy, inputShape, options);
+  return (
+    runOptionalKernel<tf.Tensor4D>(kernelNames.resizeBilinearGradient, { dy }, attrs) ??
+    composeResizeBilinearGradient(dy, inputShape, options)
+  );
 }
 
 /** The same adjoint as plain tf operations. */

@@ -1,4 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { kernelNames } from '../kernels/kernel-names.js';
+import { runOptionalKernel } from '../kernels/run-kernel.js';
 
 /** Activations that our convolutions and scale-and-shift fuse. */
 export type Activation = 'linear' | 'relu' | 'relu6';
@@ -17,6 +19,8 @@ export function activationGradient(
   activation: Activation,
 ): tf.Tensor {
   if (activation === 'linear' || y == null) return dy;
-  if (activation === 'relu') return tf.mul(dy, tf.step(y));
+  const own = runOptionalKernel<tf.Tensor>(kernelNames.activationGradient, { dy, y }, { activation });
+  if (own != null) return own;
+  if (activation === 'relu') return tf.tidy(() => tf.mul(dy, tf.step(y)));
   return tf.tidy(() => tf.mul(dy, tf.mul(tf.step(y), tf.step(tf.sub(6, y)))));
 }

@@ -1,5 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { runWithGradient } from '../gradients/run-with-gradient.js';
+import { kernelNames } from '../kernels/kernel-names.js';
+import { runOptionalKernel } from '../kernels/run-kernel.js';
 
 /**
  * A = softmax over rows of theta phi^T (method.md 2.3).
@@ -31,6 +33,7 @@ function softmaxRows(logits: tf.Tensor3D): tf.Tensor3D {
     },
     (dy, [y]) => ({
       logits: () =>
+        runOptionalKernel<tf.Tensor>(kernelNames.softmaxGradient, { dy, y }) ??
         tf.tidy(() => {
           const weighted = tf.mul(dy, y);
           return tf.sub(weighted, tf.mul(tf.sum(weighted, -1, true), y));

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { biasGradientFor } from '../gradients/bias-gradient.js';
 import {
   conv2DFilterGradient,
   conv2DInputGradient,
@@ -28,6 +29,19 @@ type Shape4D = [number, number, number, number];
 /** The forward pass on the backend's fused kernel, or on plain operations where it has none. */
 function forwardConvolution(options: ConvolutionOptions): tf.Tensor4D {
   const { x, filter, bias, strides, pads, dilations, activation = 'linear', depthwise = false } = options;
+  if (depthwise && Math.max(...strides) > 1 && Math.max(...dilations) > 1) {
+    // tfjs's depthwise kernels take a stride or a dilation, not both: compute every position and keep some.
+    return tf.tidy(() =>
+      tf.stridedSlice(
+        forwardConvolution({ ...options, strides: [1, 1] }),
+        [0, 0, 0, 0],
+        [0, 0, 0, 0],
+        [1, ...strides, 1],
+        0b1111,
+        0b1111,
+      ),
+    ) as tf.Tensor4D;
+  }
   const attrs = { strides, pad: explicitPads(pads), dataFormat: 'NHWC', dilations, activation };
   const kernel = depthwise ? 'FusedDepthwiseConv2D' : 'FusedConv2D';
   if (tf.getKernel(kernel, tf.getBackend()) != null) {
@@ -90,15 +104,9 @@ export function convolution(options: ConvolutionOptions): tf.Tensor4D {
         ),
       };
       if (bias != null) {
-        gradients['bias'] = releaseAfter('bias', () => biasGradient(masked));
+        gradients['bias'] = releaseAfter('bias', () => biasGradientFor(bias, masked));
       }
       return gradients;
     },
   ) as tf.Tensor4D;
-}
-
-/** Sum over all positions, as the product with a row of ones: the wasm backend sums outer axes slowly. */
-export function biasGradient(dy: tf.Tensor4D): tf.Tensor1D {
-  const channels = dy.shape[3];
-  return tf.tidy(() => tf.sum(tf.reshape(dy, [-1, channels]) as tf.Tensor2D, 0) as tf.Tensor1D);
 }

@@ -1,4 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { runWithGradient } from '../gradients/run-with-gradient.js';
+import { kernelNames } from '../kernels/kernel-names.js';
+import { runOptionalKernel } from '../kernels/run-kernel.js';
 
 /** Weights of the fusion block: conv 3x3 2->2 without bias, ReLU, conv 1x1 2->2 with bias (method.md 2.3). */
 export interface FusionWeights {
@@ -31,7 +34,38 @@ export function composeFusedAffinity(
   });
 }
 
-/** The same fusion as {@link composeFusedAffinity}, without a channel-last copy of the maps. */
+/**
+ * The same fusion in one pass over the two maps where the backend has a kernel for it, forward and backward.
+ *
+ * Keeps the two maps, which whoever made them keeps anyway, and recomputes the rest in the backward pass.
+ */
 export function fuseAffinityMaps(seg: tf.Tensor3D, sal: tf.Tensor3D, weights: FusionWeights): tf.Tensor3D {
-  return composeFusedAffinity(seg, sal, weights);
+  if (tf.getKernel(kernelNames.fuseAffinitiesGradient, tf.getBackend()) == null) {
+    return composeFusedAffinity(seg, sal, weights);
+  }
+  const { conv1, conv2, bias } = weights;
+  const inputs = { seg, sal, conv1, conv2, bias };
+  return runWithGradient(
+    'fuseAffinities',
+    inputs,
+    (save) => {
+      save([seg, sal, conv1, conv2, bias]);
+      return runOptionalKernel<tf.Tensor>(kernelNames.fuseAffinities, inputs)!;
+    },
+    (dy, saved) => {
+      const [savedSeg, savedSal, savedConv1, savedConv2, savedBias] = saved;
+      // All five come out of one pass; it runs when the engine asks for the node's gradients, so it is always needed.
+      const gradients = runOptionalKernel<tf.Tensor[]>(kernelNames.fuseAffinitiesGradient, {
+        ...{ seg: savedSeg, sal: savedSal, conv1: savedConv1, conv2: savedConv2, bias: savedBias },
+        dy,
+      })!;
+      return {
+        seg: () => gradients[0],
+        sal: () => gradients[1],
+        conv1: () => gradients[2],
+        conv2: () => gradients[3],
+        bias: () => gradients[4],
+      };
+    },
+  ) as tf.Tensor3D;
 }

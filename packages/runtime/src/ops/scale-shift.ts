@@ -1,9 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { runWithGradient } from '../gradients/run-with-gradient.js';
+import { kernelNames } from '../kernels/kernel-names.js';
+import { runOptionalKernel } from '../kernels/run-kernel.js';
 import { type Activation, activationGradient, applyActivation } from './activation.js';
-
-/** Kernel through which a backend may offer `activation(x * scale + shift)` in one pass: inputs {x, scale, shift}, attributes {activation}. */
-export const scaleShiftKernel = 'AuxScaleShift';
 
 function forwardScaleShift(
   x: tf.Tensor4D,
@@ -11,11 +10,9 @@ function forwardScaleShift(
   shift: tf.Tensor1D,
   activation: Activation,
 ): tf.Tensor4D {
-  const backend = tf.getBackend();
-  if (tf.getKernel(scaleShiftKernel, backend) != null) {
-    return tf.engine().runKernel(scaleShiftKernel, { x, scale, shift }, { activation }) as tf.Tensor4D;
-  }
-  if (backend === 'wasm') {
+  const own = runOptionalKernel<tf.Tensor4D>(kernelNames.scaleShift, { x, scale, shift }, { activation });
+  if (own != null) return own;
+  if (tf.getBackend() === 'wasm') {
     // XNNPACK recognises a 1x1 depthwise convolution as multiply-add and clamps in the same pass.
     const filter = tf.reshape(scale, [1, 1, x.shape[3], 1]);
     const attrs = { strides: [1, 1], pad: 'valid', dataFormat: 'NHWC', dilations: [1, 1], activation };
@@ -52,6 +49,10 @@ export function frozenScaleShift(
     (dy, saved) => ({
       x: () => {
         const [savedScale, y] = saved;
+        const inputs: Record<string, tf.Tensor> = { dy, scale: savedScale };
+        if (y != null) inputs['y'] = y;
+        const own = runOptionalKernel<tf.Tensor>(kernelNames.scaleShiftGradient, inputs, { activation });
+        if (own != null) return own;
         return tf.tidy(() => tf.mul(activationGradient(dy, y, activation), savedScale));
       },
     }),

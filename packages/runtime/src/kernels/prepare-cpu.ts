@@ -1,2 +1,0 @@
-/** Kernels of our own for the cpu backend. */
-export function prepareCpu(): void {}
