@@ -184,7 +184,7 @@ function mergeTwo(a: ArrayLike<number>, b: ArrayLike<number>, intersect: boolean
       inB = !inB;
     }
     remaining = leftA + leftB > 0;
-    const before = inside;
+    const before: boolean = inside;
     inside = intersect ? inA && inB : inA || inB;
     if (inside !== before || !remaining) {
       result.push(run);
