@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { tensorsAreInHostMemory } from './host-memory.js';
+import { scaleSavedGradient, tensorsAreInHostMemory } from './host-memory.js';
 import { TrainerError } from './trainer-error.js';
 
 export interface BinaryCrossEntropyOptions {
@@ -57,7 +57,7 @@ function hostForward(
   save([tf.tensor(gradient, logits.shape, 'float32')]);
   return {
     value: tf.scalar(sum * scale),
-    gradFunc: (dy, [saved]) => tf.mul(saved, dy),
+    gradFunc: (dy, [saved]) => scaleSavedGradient(dy, saved),
   };
 }
 

@@ -1,5 +1,5 @@
+import { useBackend } from '@auxseg/runtime';
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { type PackedArray, readFixture, unpack, unpackTensor } from './fixtures/read-fixture.js';
@@ -27,72 +27,77 @@ interface Trajectory {
 }
 const trajectories = readFixture<Trajectory[]>('trajectories.json');
 
-beforeAll(() => tf.setBackend('cpu'));
+describe.each(['cpu', 'wasm', 'onnx'] as const)(
+  '30 steps through the trainer on %s equal PyTorch',
+  (backend) => {
+    beforeAll(() => useBackend(backend));
 
-describe('30 steps through the trainer equal PyTorch', () => {
-  test.each(trajectories.map((one) => [one.name, one] as const))('%s', async (_name, one) => {
-    const [w1, b1, w2] = one.start.map((packed) => tf.variable(unpackTensor(packed)));
-    const unused = tf.variable(tf.ones([3]));
-    const x = unpack(one.x) as Float32Array;
-    const y = unpack(one.y) as Int32Array;
-    const [batchesPerEpoch, rows, inputs] = one.x.shape;
-    const trainer = createTrainer({
-      model: {
-        variables: () => [w1, b1, unused, w2],
-        loss(batch: { index: number }) {
-          const input = tf.tensor2d(x.slice(batch.index * rows * inputs, (batch.index + 1) * rows * inputs), [
-            rows,
-            inputs,
-          ]);
-          const hidden = tf.relu(tf.add(tf.matMul(input, w1 as tf.Tensor2D), b1));
-          const logits = tf.reshape(tf.matMul(hidden as tf.Tensor2D, w2 as tf.Tensor2D), [1, 1, rows, -1]);
-          const labels = tf.tensor3d(
-            y.slice(batch.index * rows, (batch.index + 1) * rows),
-            [1, 1, rows],
-            'int32',
-          );
-          return { total: softmaxCrossEntropyWithIgnore(logits as tf.Tensor4D, labels), parts: {} };
-        },
-      },
-      data: {
-        batchesPerEpoch,
-        async *epoch(_index, start = 0) {
-          for (let index = start; index < batchesPerEpoch; index++) yield { index };
-        },
-      },
-      optimizer: createSgd({
-        momentum: one.momentum,
-        groups: [
-          {
-            name: 'first',
-            variables: [w1, b1, unused],
-            lrScale: one.lrScale[0],
-            weightDecay: one.weightDecay[0],
+    test.each(trajectories.map((one) => [one.name, one] as const))('%s', async (_name, one) => {
+      const [w1, b1, w2] = one.start.map((packed) => tf.variable(unpackTensor(packed)));
+      const unused = tf.variable(tf.ones([3]));
+      const x = unpack(one.x) as Float32Array;
+      const y = unpack(one.y) as Int32Array;
+      const [batchesPerEpoch, rows, inputs] = one.x.shape;
+      const trainer = createTrainer({
+        model: {
+          variables: () => [w1, b1, unused, w2],
+          loss(batch: { index: number }) {
+            const input = tf.tensor2d(
+              x.slice(batch.index * rows * inputs, (batch.index + 1) * rows * inputs),
+              [rows, inputs],
+            );
+            const hidden = tf.relu(tf.add(tf.matMul(input, w1 as tf.Tensor2D), b1));
+            const logits = tf.reshape(tf.matMul(hidden as tf.Tensor2D, w2 as tf.Tensor2D), [1, 1, rows, -1]);
+            const labels = tf.tensor3d(
+              y.slice(batch.index * rows, (batch.index + 1) * rows),
+              [1, 1, rows],
+              'int32',
+            );
+            return { total: softmaxCrossEntropyWithIgnore(logits as tf.Tensor4D, labels), parts: {} };
           },
-          { name: 'second', variables: [w2], lrScale: one.lrScale[1], weightDecay: one.weightDecay[1] },
-        ],
-      }),
-      schedule: polySchedule({ baseLr: one.baseLr, totalSteps: one.steps }),
-      totalSteps: one.steps,
-      accumulate: one.accumulate,
-      seed: 1,
-      random: { setKey: () => undefined },
-    });
-    const { losses } = await trainer.run();
-    one.losses.forEach((loss, step) => {
-      expect(Math.abs(losses.total[step] - loss)).toBeLessThan(1e-5 * Math.max(1, loss));
-    });
-    [w1, b1, w2].forEach((variable, index) => {
-      const expected = unpack(one.end[index]);
-      variable.dataSync().forEach((value, i) => {
-        expect(Math.abs(value - expected[i])).toBeLessThan(2e-5 * Math.max(1, Math.abs(expected[i])));
+        },
+        data: {
+          batchesPerEpoch,
+          async *epoch(_index, start = 0) {
+            for (let index = start; index < batchesPerEpoch; index++) yield { index };
+          },
+        },
+        optimizer: createSgd({
+          momentum: one.momentum,
+          groups: [
+            {
+              name: 'first',
+              variables: [w1, b1, unused],
+              lrScale: one.lrScale[0],
+              weightDecay: one.weightDecay[0],
+            },
+            { name: 'second', variables: [w2], lrScale: one.lrScale[1], weightDecay: one.weightDecay[1] },
+          ],
+        }),
+        schedule: polySchedule({ baseLr: one.baseLr, totalSteps: one.steps }),
+        totalSteps: one.steps,
+        accumulate: one.accumulate,
+        seed: 1,
+        random: { setKey: () => undefined },
       });
+      const { losses } = await trainer.run();
+      one.losses.forEach((loss, step) => {
+        expect(Math.abs(losses.total[step] - loss)).toBeLessThan(1e-5 * Math.max(1, loss));
+      });
+      [w1, b1, w2].forEach((variable, index) => {
+        const expected = unpack(one.end[index]);
+        variable.dataSync().forEach((value, i) => {
+          expect(Math.abs(value - expected[i])).toBeLessThan(2e-5 * Math.max(1, Math.abs(expected[i])));
+        });
+      });
+      expect([...unused.dataSync()]).toEqual([1, 1, 1]);
     });
-    expect([...unused.dataSync()]).toEqual([1, 1, 1]);
-  });
-});
+  },
+);
 
 describe('createSgd', () => {
+  beforeAll(() => useBackend('cpu'));
+
   const variables = () => [tf.variable(tf.tensor([1, 2, 3])), tf.variable(tf.tensor([[4], [5]]))];
   const gradientsOf = (list: tf.Variable[], value: number) =>
     Object.fromEntries(list.map((variable) => [variable.name, tf.fill(variable.shape, value)]));

@@ -1,5 +1,5 @@
+import { useBackend } from '@auxseg/runtime';
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import {
   type CheckpointStore,
@@ -11,8 +11,6 @@ import {
   TrainerError,
   type TrainerOptions,
 } from './index.js';
-
-beforeAll(() => tf.setBackend('cpu'));
 
 interface NoiseBatch {
   ids: string[];
@@ -88,7 +86,9 @@ async function bytesOf(store: CheckpointStore): Promise<string> {
   return [JSON.stringify(metadata), ...parts].join('\n');
 }
 
-describe('resume', () => {
+describe.each(['cpu', 'onnx'] as const)('resume on %s', (backend) => {
+  beforeAll(() => useBackend(backend));
+
   test('killed after any step, the run ends with the same bytes', async () => {
     const reference = createMemoryCheckpointStore();
     const undisturbed = await createRun({ checkpoint: reference }).run();
@@ -184,6 +184,8 @@ describe('resume', () => {
 });
 
 describe('steps', () => {
+  beforeAll(() => useBackend('cpu'));
+
   test('events: step, epoch, losses, rate, speed, time to go, wait for data', async () => {
     let now = 0;
     const events: StepEvent[] = [];
@@ -250,6 +252,8 @@ describe('steps', () => {
 });
 
 describe('failures', () => {
+  beforeAll(() => useBackend('cpu'));
+
   /** Data whose batch 1-3 (the 9th, so step 5) holds something that makes the loss not finite. */
   const poisoned = (value: number) => ({
     batchesPerEpoch: BATCHES_PER_EPOCH,
