@@ -80,7 +80,12 @@ export function checkTransform(transform: TransformOptions): void {
       padLabel,
     );
   if (padSaliency !== undefined)
-    demand(padSaliency >= 0 && padSaliency <= 1, 'padSaliency', 'a value in 0..1', padSaliency);
+    demand(
+      padSaliency === -1 || (padSaliency >= 0 && padSaliency <= 1),
+      'padSaliency',
+      'a value in 0..1, or -1 to mark padding',
+      padSaliency,
+    );
   for (const [name, v] of Object.entries(jitter ?? {}))
     demand(v === undefined || (v >= 0 && v <= 10), `jitter.${name}`, 'a number in 0..10', v);
 }

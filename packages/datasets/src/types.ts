@@ -43,6 +43,8 @@ export interface SyntheticSceneOptions {
   readonly maxObjects: number;
   /** 0 = smooth background, 1 = default clutter, larger = more shapes and distractors. */
   readonly clutter: number;
+  /** How often a part keeps its class's preferred light tone (else any class's), 0..1. */
+  readonly colorCue: number;
   /** 0 = exact saliency, 1 = default coarseness and noise. */
   readonly saliencyNoise: number;
   /** Width of the ring of 255 around every object in the truth, in pixels; 0 = none. */
@@ -78,7 +80,7 @@ export interface TransformOptions {
     | { readonly width: number; readonly height: number; readonly position?: 'random' | 'center' };
   /** Label of padded pixels: 255 (ignored, default) or 0 (background, as the official code teaches). */
   readonly padLabel?: number;
-  /** Saliency of padded pixels, 0..1; default 0. */
+  /** Saliency of padded pixels, 0..1, default 0; -1 marks them, for a loss that leaves negative targets out. */
   readonly padSaliency?: number;
   /** Value of padded image pixels after normalisation; default 0 (the mean colour). */
   readonly padImage?: number;
