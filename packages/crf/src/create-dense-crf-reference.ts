@@ -4,6 +4,9 @@ import {
   type DenseCrfProblem,
   type KernelSpec,
   probabilityFloor,
+  requireByteLabels,
+  requireIterations,
+  requireTwoLabels,
   toDenseCrfProblem,
 } from './dense-crf-problem.js';
 import {
@@ -175,43 +178,6 @@ class ReferenceSession implements DenseCrfSession {
   dispose(): void {
     this.#kernels = null;
     this.#q = new Float32Array(0);
-  }
-}
-
-/** `infer` has no default number of steps; the check of its range is the problem's. */
-export function requireIterations(options: { iterations?: number }): number {
-  if (options?.iterations === undefined) {
-    throw new DenseCrfError(
-      'bad-option',
-      'Expected iterations (an integer >= 0), got none; 1 to 10 are usual.',
-    );
-  }
-  return options.iterations;
-}
-
-/** A map of bytes needs labels that fit one. */
-export function requireByteLabels(labels: number): void {
-  if (labels > 256) {
-    throw new DenseCrfError(
-      'bad-option',
-      `Expected at most 256 labels for a map of bytes, got ${labels}; use q().`,
-      {
-        labels,
-      },
-    );
-  }
-}
-
-/** A foreground plane has a meaning for two labels only. */
-export function requireTwoLabels(labels: number): void {
-  if (labels !== 2) {
-    throw new DenseCrfError(
-      'bad-option',
-      `Expected 2 labels for a foreground plane, got ${labels}; use q().`,
-      {
-        labels,
-      },
-    );
   }
 }
 

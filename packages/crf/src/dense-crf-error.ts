@@ -3,6 +3,8 @@ export type DenseCrfErrorCode =
   | 'bad-option'
   | 'disposed'
   | 'unsupported'
+  | 'out-of-memory'
+  | 'queue-full'
   | 'worker-failed'
   | 'worker-timeout'
   | 'aborted';
