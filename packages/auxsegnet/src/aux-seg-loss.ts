@@ -63,7 +63,7 @@ export function auxSegLosses(
 
 /** Mean over the pixels that the image covers: padding is no evidence of "not salient". */
 function saliencyLoss(logits: tf.Tensor4D, target: tf.Tensor4D): tf.Scalar {
-  return binaryCrossEntropyWithLogits(logits, target);
+  return binaryCrossEntropyWithLogits(logits, target, { ignoreNegative: true });
 }
 
 function upsample(logits: tf.Tensor, height: number, width: number): tf.Tensor4D {

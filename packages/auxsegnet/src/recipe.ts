@@ -35,8 +35,6 @@ const saliencySchema = z.strictObject({
   directory: z.string().optional(),
   /** constant: the value. */
   value: fraction.default(0.5),
-  /** Sharpen the detector's maps with a dense CRF. */
-  crf: z.boolean().default(false),
 });
 
 const scheduleShape = {

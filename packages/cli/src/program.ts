@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addCrfCommand } from './commands/crf.js';
-import { addDataCommands } from './commands/data.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addEvaluateCommand } from './commands/evaluate.js';
 import { addPredictCommand } from './commands/predict.js';
 import { addReportCommand } from './commands/report.js';
 import { addRunCommands } from './commands/run.js';
 import { addWeightsCommands } from './commands/weights.js';
+import { example } from './example.js';
 
 /** The command line of `auxseg`. */
 export function createProgram(signal: AbortSignal): Command {
@@ -24,15 +24,9 @@ export function createProgram(signal: AbortSignal): Command {
   addRunCommands(program, signal);
   addPredictCommand(program, signal);
   addEvaluateCommand(program);
-  addDataCommands(program, signal);
   addWeightsCommands(program);
   addCrfCommand(program, signal);
   addReportCommand(program);
   addDoctorCommand(program);
   return program;
-}
-
-/** The example at the end of a command's help. */
-export function example(...lines: string[]): string {
-  return `\nExample${lines.length > 1 ? 's' : ''}:\n${lines.map((line) => `  $ ${line}`).join('\n')}\n`;
 }

@@ -1,5 +1,5 @@
 import { createDenseCrf, type DenseCrf } from '@auxseg/crf';
-import { createSyntheticDataset, type Dataset, openFolderDataset, openVocDataset } from '@auxseg/datasets';
+import { createSyntheticDataset, type Dataset, openVocDataset, type SyntheticDataset } from '@auxseg/datasets';
 import type { LabelMap } from '@auxseg/formats';
 import {
   createConstantSaliency,
@@ -8,6 +8,7 @@ import {
   createUnsupervisedSaliency,
   type SaliencySource,
 } from '@auxseg/saliency';
+import { availableParallelism } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { AuxSegNetError } from '../auxsegnet-error.js';
 import type { Recipe } from '../recipe.js';
@@ -36,9 +37,7 @@ export async function openRecipeData(recipe: Recipe): Promise<RecipeData> {
     throw new AuxSegNetError('MISSING_INPUT', `Expected the folder of the ${data.kind} data set: give --data DIR or data.root in the recipe.`);
   }
   const open = (split: string): Promise<Dataset> =>
-    data.kind === 'voc'
-      ? openVocDataset({ root, split, classes: data.classes })
-      : openFolderDataset({ root: join(root, split), classes: data.classes });
+    openVocDataset({ root, split, classes: data.classes });
   const [train, score, val] = [await open(data.train), await open(data.score), await open(data.val)];
   const known = new Set(train.ids);
   return withTruth(
@@ -64,7 +63,7 @@ export function openSaliencySource(recipe: Recipe, data: RecipeData): SaliencySo
   const { source, method, directory, value } = recipe.saliency;
   switch (source) {
     case 'unsupervised':
-      return createUnsupervisedSaliency({ method });
+      return createUnsupervisedSaliency({ method, workers: availableParallelism() });
     case 'constant':
       return createConstantSaliency(value);
     case 'oracle':
@@ -77,8 +76,9 @@ export function openSaliencySource(recipe: Recipe, data: RecipeData): SaliencySo
         dir: isAbsolute(directory) ? directory : resolve(recipe.data.root ?? '.', directory),
       });
     case 'dataset': {
-      const own = data.train as Dataset & { saliency?: (id: string) => Promise<{ width: number; height: number; data: Float32Array }> };
-      if (own.saliency === undefined) {
+      const own = data.train as Partial<SyntheticDataset>;
+      const { saliency, saliencyThresholds } = own;
+      if (saliency === undefined || saliencyThresholds === undefined) {
         throw new AuxSegNetError(
           'BAD_RECIPE',
           `Expected saliency.source 'dataset' only with the synthetic set, which draws its own maps; the ${recipe.data.kind} set has none. Use 'unsupervised' or 'files'.`,
@@ -86,8 +86,8 @@ export function openSaliencySource(recipe: Recipe, data: RecipeData): SaliencySo
       }
       return {
         name: 'dataset',
-        thresholds: { foreground: 0.5, background: 0.5 },
-        map: ({ id }) => own.saliency!(id),
+        thresholds: saliencyThresholds,
+        map: ({ id }) => saliency.call(own, id),
       };
     }
   }
@@ -103,9 +103,10 @@ export function createContext(input: {
   recipePath?: string;
   emit(event: PipelineEvent): void;
   signal?: AbortSignal;
-}): PipelineContext & { close(): void } {
+}): PipelineContext & { close(): Promise<void> } {
   const { recipe, data } = input;
   let crf: Promise<DenseCrf> | null = null;
+  const saliency = openSaliencySource(recipe, data);
   const root = recipe.data.root;
   return {
     recipe,
@@ -121,12 +122,13 @@ export function createContext(input: {
     val: data.val,
     scoreIds: data.scoreIds,
     scoreTruth: data.scoreTruth,
-    saliency: openSaliencySource(recipe, data),
+    saliency,
     crf: () => (crf ??= createDenseCrf()),
     emit: input.emit,
     signal: input.signal,
-    close() {
-      void crf?.then((made) => made.dispose());
+    async close() {
+      await saliency.close?.();
+      (await crf)?.dispose();
     },
   };
 }

@@ -22,7 +22,8 @@ export async function makeSaliency(context: PipelineContext, step: string): Prom
       const { image } = await context.train.sample(id);
       await store.writeSaliency(id, await context.saliency.map({ id, image }));
     },
-    2,
+    // More than cores, so that reading and writing files hides behind detection.
+    4,
   );
 }
 
@@ -178,7 +179,8 @@ async function scoreSaliency(context: PipelineContext, stage: number) {
     const truth = await context.scoreTruth!(id);
     measures.update({ prediction: map.data, truth: truth.data, width: truth.width, height: truth.height });
   }
-  return measures.result();
+  const { mae, maxF, sMeasure } = measures.result();
+  return { mae, maxFBeta: maxF, sMeasure };
 }
 
 export const percent = (fraction: number | null) => (fraction === null ? '-' : (100 * fraction).toFixed(1));

@@ -80,6 +80,11 @@ export async function trainNetwork(context: PipelineContext, job: TrainingJob): 
   });
   let lossesAtEnd: Record<string, number> = {};
   let logLines: object[] = [];
+  const flushLog = async () => {
+    const lines = logLines;
+    logLines = [];
+    await directory.appendLog(lines);
+  };
   const trainer = createTrainer<Batch>({
     model: {
       variables: () => variables,
@@ -114,11 +119,9 @@ export async function trainNetwork(context: PipelineContext, job: TrainingJob): 
           lr: event.lr,
           losses: event.losses,
         });
-        if (logLines.length >= 10 || event.step === event.totalSteps) {
-          await directory.appendLog(logLines);
-          logLines = [];
-        }
+        if (logLines.length >= 10) await flushLog();
       },
+      flush: flushLog,
     },
     onStep: (event) =>
       context.emit({
@@ -134,6 +137,7 @@ export async function trainNetwork(context: PipelineContext, job: TrainingJob): 
   });
   try {
     await trainer.run();
+    await flushLog();
     await directory.write(job.output, encodeModel(network.model, job.metadata));
   } finally {
     optimizer.dispose();

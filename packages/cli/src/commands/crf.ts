@@ -5,7 +5,7 @@ import { readImage } from '@auxseg/datasets';
 import { readGrayPng, readIndexedPng, readNpy, type RgbImage, writeGrayPng, writeIndexedPng, writeNpy } from '@auxseg/formats';
 import { type Command, Option } from 'commander';
 import { CliUsageError } from '../cli-error.js';
-import { example } from '../program.js';
+import { example } from '../example.js';
 import { createTerminal, type Terminal } from '../terminal.js';
 
 interface CrfOptions {

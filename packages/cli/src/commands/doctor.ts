@@ -1,6 +1,6 @@
 import { listBackends } from '@auxseg/runtime';
 import type { Command } from 'commander';
-import { example } from '../program.js';
+import { example } from '../example.js';
 import { createTerminal, formatTable } from '../terminal.js';
 import { measureBackends } from '../measure-backends.js';
 

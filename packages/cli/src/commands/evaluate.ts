@@ -5,7 +5,7 @@ import { readIndexedPng } from '@auxseg/formats';
 import { pairedBootstrap } from '@auxseg/metrics';
 import type { Command } from 'commander';
 import { CliUsageError } from '../cli-error.js';
-import { example } from '../program.js';
+import { example } from '../example.js';
 import { createTerminal, formatTable } from '../terminal.js';
 
 interface EvaluateOptions {

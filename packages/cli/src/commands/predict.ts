@@ -16,7 +16,7 @@ import { writeIndexedPng } from '@auxseg/formats';
 import { useBackend } from '@auxseg/runtime';
 import { type Command, Option } from 'commander';
 import { CliUsageError } from '../cli-error.js';
-import { example } from '../program.js';
+import { example } from '../example.js';
 import { createTerminal } from '../terminal.js';
 import { readTensors } from '../tensor-file.js';
 import { backendOption } from './run.js';

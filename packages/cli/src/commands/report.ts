@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { createReport } from '@auxseg/report';
 import type { Command } from 'commander';
-import { example } from '../program.js';
+import { example } from '../example.js';
 import { createTerminal } from '../terminal.js';
 
 /** `report`: run directory to HTML. */

@@ -13,7 +13,7 @@ import { useBackend } from '@auxseg/runtime';
 import { type Command, Option } from 'commander';
 import { CliUsageError } from '../cli-error.js';
 import { demoRecipe } from '../demo-recipe.js';
-import { example } from '../program.js';
+import { example } from '../example.js';
 import { overridesOf, readRecipe, type RecipeOverrides, recipeText } from '../recipe-file.js';
 import { summaryTables } from '../summary-tables.js';
 import { createTerminal, pipelineListener } from '../terminal.js';
@@ -140,6 +140,6 @@ async function execute(
     }
     return summary;
   } finally {
-    context.close();
+    await context.close();
   }
 }

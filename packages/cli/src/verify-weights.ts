@@ -1,0 +1,145 @@
+import { auxSegLosses, forwardForTraining, type NetworkConfig, type OutputName, runNetwork } from '@auxseg/auxsegnet';
+import { toPyTorch } from '@auxseg/backbone';
+import type { TensorMap } from '@auxseg/formats';
+import * as tf from '@tensorflow/tfjs-core';
+import { CliUsageError } from './cli-error.js';
+import { networkFromOfficialTensors } from './official-weights.js';
+
+/** How far our network is from what PyTorch recorded. */
+export interface VerifyResult {
+  /** max|ours - reference| / max|reference| by `<tag>_<output>`. */
+  outputs: Record<string, number>;
+  /** The same over the five losses; null when none were recorded. */
+  losses: number | null;
+  gradients: { count: number; worst: { name: string; relNormError: number } } | null;
+}
+
+const comparable: readonly OutputName[] = [
+  'classification',
+  'cam',
+  'initialSaliency',
+  'refinedSaliency',
+  'initialSegmentation',
+  'refinedSegmentation',
+  'affinity',
+];
+/** Order of the recorded `losses` [5]. */
+const lossOrder = ['classification', 'saliencyInitial', 'saliencyRefined', 'segmentationInitial', 'segmentationRefined'];
+
+/** Runs the network on the recorded inputs and compares (formats: docs/formats.md, "Recorded references"). */
+export function verifyWeights(input: {
+  weights: TensorMap;
+  reference: TensorMap;
+  gradients: TensorMap | null;
+  base: NetworkConfig;
+  source: string;
+  strict: boolean;
+}): VerifyResult {
+  // Dropout is off where gradients are recorded.
+  const base = { ...input.base, head: { ...input.base.head, dropout: 0 } };
+  const { network } = networkFromOfficialTensors(input.weights, base, input);
+  const { reference } = input;
+  const tags = [...reference.keys()].filter((name) => name.endsWith('_x')).map((name) => name.slice(0, -2));
+  if (tags.length === 0) {
+    throw new CliUsageError(`Expected inputs named <tag>_x in the reference, found ${[...reference.keys()].join(', ')}.`);
+  }
+  const outputs: Record<string, number> = {};
+  for (const tag of tags) {
+    tf.tidy(() => {
+      const names = comparable.filter((name) => reference.has(`${tag}_${name}`) && network.outputs.includes(name));
+      const results = runNetwork(network, imageOf(reference, tag), names);
+      for (const name of names) {
+        const ours = toChannelsFirst(results[name]).dataSync() as Float32Array;
+        outputs[`${tag}_${name}`] = maxRelativeError(ours, floats(reference, `${tag}_${name}`), `${tag}_${name}`);
+      }
+    });
+  }
+  const gradients = input.gradients;
+  if (!reference.has('losses') && gradients === null) return { outputs, losses: null, gradients: null };
+  let result: VerifyResult = { outputs, losses: null, gradients: null };
+  tf.tidy(() => {
+    const tag = tags.includes('a') ? 'a' : tags[0];
+    const images = imageOf(reference, tag);
+    const [n, height, width] = images.shape;
+    const targets = {
+      labels: tf.tensor2d(floats(reference, 'labels'), [n, network.numClasses]),
+      saliency: tf.tensor4d(floats(reference, 'salTarget'), [n, height, width, 1]),
+      segmentation: tf.tensor3d(Int32Array.from(floats(reference, 'segTarget')), [n, height, width], 'int32'),
+    };
+    let losses: number | null = null;
+    const variables = network.model.trainableWeights.map((weight) => weight.read() as tf.Variable);
+    const { grads } = tf.variableGrads(() => {
+      const result = auxSegLosses(forwardForTraining(network, images), targets, { classification: 1, saliency: 1, segmentation: 1 });
+      if (reference.has('losses')) {
+        const ours = Float32Array.from(lossOrder, (name) => result.parts[name].dataSync()[0]);
+        losses = maxRelativeError(ours, floats(reference, 'losses'), 'losses');
+      }
+      return result.total;
+    }, variables);
+    result = { outputs, losses, gradients: null };
+    if (gradients === null) return;
+    let count = 0;
+    let worst = { name: '', relNormError: 0 };
+    for (const weight of network.model.trainableWeights) {
+      const variable = weight.read() as tf.Variable;
+      const ours = toPyTorch({
+        name: weight.originalName,
+        shape: variable.shape,
+        data: grads[variable.name].dataSync() as Float32Array,
+      })!;
+      if (!gradients.has(ours.name)) continue;
+      count++;
+      const error = relativeNormError(ours.data, floats(gradients, ours.name), ours.name);
+      if (error >= worst.relNormError) worst = { name: ours.name, relNormError: error };
+    }
+    if (count === 0) throw new CliUsageError("Expected gradients under the authors' parameter names, found none of them.");
+    result = { outputs, losses, gradients: { count, worst } };
+  });
+  return result;
+}
+
+function imageOf(reference: TensorMap, tag: string): tf.Tensor4D {
+  const { shape } = reference.get(`${tag}_x`)!;
+  if (shape.length !== 4 || shape[1] !== 3) {
+    throw new CliUsageError(`Expected ${tag}_x to be [N,3,H,W], got [${shape}].`);
+  }
+  return tf.transpose(tf.tensor4d(floats(reference, `${tag}_x`), shape as [number, number, number, number]), [0, 2, 3, 1]);
+}
+
+function toChannelsFirst(x: tf.Tensor): tf.Tensor {
+  return x.rank === 4 ? tf.transpose(x, [0, 3, 1, 2]) : x;
+}
+
+function floats(tensors: TensorMap, name: string): Float32Array {
+  const found = tensors.get(name);
+  if (found === undefined) throw new CliUsageError(`Expected an array '${name}' in the recorded file, found none.`);
+  return Float32Array.from(found.data as ArrayLike<number | bigint>, Number);
+}
+
+function maxRelativeError(ours: Float32Array, reference: Float32Array, name: string): number {
+  sameLength(ours, reference, name);
+  let error = 0;
+  let largest = 0;
+  for (let i = 0; i < ours.length; i++) {
+    error = Math.max(error, Math.abs(ours[i] - reference[i]));
+    largest = Math.max(largest, Math.abs(reference[i]));
+  }
+  return error / Math.max(largest, Number.MIN_VALUE);
+}
+
+function relativeNormError(ours: Float32Array, reference: Float32Array, name: string): number {
+  sameLength(ours, reference, name);
+  let difference = 0;
+  let norm = 0;
+  for (let i = 0; i < ours.length; i++) {
+    difference += (ours[i] - reference[i]) ** 2;
+    norm += reference[i] ** 2;
+  }
+  return Math.sqrt(difference / Math.max(norm, Number.MIN_VALUE));
+}
+
+function sameLength(ours: Float32Array, reference: Float32Array, name: string): void {
+  if (ours.length !== reference.length) {
+    throw new CliUsageError(`Expected ${name} to have ${ours.length} values as our network gives, got ${reference.length}.`);
+  }
+}
