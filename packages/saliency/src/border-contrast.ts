@@ -1,5 +1,7 @@
 import type { Planes } from './planes.js';
 
+const { sqrt } = Math;
+
 /**
  * Contrast of every pixel to the colours of the image's four border strips [h,w], 0..1.
  *
@@ -31,7 +33,7 @@ export function borderContrast(lab: Planes, stripShare: number, regularisation: 
       const a = data[pixels + i] - ma;
       const b = data[2 * pixels + i] - mb;
       const squared = ll * l * l + aa * a * a + bb * b * b + 2 * (la * l * a + lb * l * b + ab * a * b);
-      const value = squared > 0 ? Math.sqrt(squared) : 0;
+      const value = squared > 0 ? sqrt(squared) : 0;
       contrast[i] = value;
       if (value > top) top = value;
     }

@@ -49,7 +49,8 @@ export function createDetectorPool(size: number): DetectorPool {
     starting++;
     try {
       const { Worker } = await import('node:worker_threads');
-      const worker = new Worker(new URL('./detector-worker.js', import.meta.url));
+      const worker = // Flags of the calling process (--input-type, --test, ...) are not for the worker.
+        new Worker(new URL('./detector-worker.js', import.meta.url), { execArgv: [] });
       // Only a thread at work keeps the process alive.
       worker.unref();
       worker.on('message', (reply: DetectorReply) => {

@@ -5,6 +5,8 @@ import type { Planes } from './planes.js';
 import { openThenCloseByReconstruction } from './reconstruction.js';
 import { stretch } from './stretch.js';
 
+const { exp } = Math;
+
 /** Divides by the maximum in place. */
 function toUnitMaximum(plane: Float32Array): void {
   let top = 0;
@@ -42,6 +44,6 @@ export function mbPlusSaliency(lab: Planes, parameters: DetectorParameters['mbPl
   }
   const side = Math.floor(parameters.smoothing * Math.sqrt(sum / pixels));
   const smooth = stretch(openThenCloseByReconstruction(map, lab, side));
-  for (let i = 0; i < pixels; i++) smooth[i] = 1 / (1 + Math.exp(-parameters.contrast * (smooth[i] - 0.5)));
+  for (let i = 0; i < pixels; i++) smooth[i] = 1 / (1 + exp(-parameters.contrast * (smooth[i] - 0.5)));
   return stretch(smooth);
 }

@@ -1,10 +1,12 @@
 const BINS = 256;
 
+const { round } = Math;
+
 /** Otsu's threshold of values in 0..1 over 256 bins: the level that best separates two groups; 0 for no or equal values. */
 export function otsuThreshold(values: ArrayLike<number>): number {
   const histogram = new Float64Array(BINS);
   for (let i = 0; i < values.length; i++) {
-    const bin = Math.round(values[i] * (BINS - 1));
+    const bin = round(values[i] * (BINS - 1));
     histogram[bin < 0 ? 0 : bin >= BINS ? BINS - 1 : bin]++;
   }
   let total = 0;

@@ -5,6 +5,8 @@ import { solvePositiveDefinite } from './solve-positive-definite.js';
 import { stretch } from './stretch.js';
 import { type SuperpixelGraph, twoRingWithBorder } from './superpixel-graph.js';
 
+const { exp } = Math;
+
 /** Beyond this many sigmas a Gaussian weight is under 2e-8 and the geodesic search stops. */
 const NEGLIGIBLE_SIGMAS = 6;
 
@@ -28,8 +30,8 @@ export function backgroundProbability(
     let length = 0;
     for (let j = 0; j < count; j++) {
       const d = geodesic[k * count + j];
-      if (d === Number.POSITIVE_INFINITY) continue;
-      const weight = Math.exp(falloff * d * d);
+      // Infinity where the search stopped: weight 0.
+      const weight = exp(falloff * d * d);
       area += weight;
       if (border[j]) length += weight;
     }
@@ -56,7 +58,7 @@ export function backgroundWeightedContrast(
     for (let j = 0; j < count; j++) {
       const dx = position[2 * k] - position[2 * j];
       const dy = position[2 * k + 1] - position[2 * j + 1];
-      sum += colourDistance[k * count + j] * Math.exp(falloff * (dx * dx + dy * dy)) * background[j];
+      sum += colourDistance[k * count + j] * exp(falloff * (dx * dx + dy * dy)) * background[j];
     }
     contrast[k] = sum;
   }
@@ -93,7 +95,7 @@ export function robustBackgroundSaliency(
       const at = k * count + j;
       if (!linked[at]) continue;
       const weight =
-        Math.exp(falloff * colourDistance[at] * colourDistance[at]) +
+        exp(falloff * colourDistance[at] * colourDistance[at]) +
         (adjacent[at] ? parameters.touchingWeight : 0);
       matrix[at] = -weight;
       degree += weight;

@@ -29,8 +29,11 @@ export function slic(lab: Planes, parameters: SlicParameters): Superpixels {
   const { width, height, data } = lab;
   const pixels = width * height;
   const step = Math.max(1, Math.sqrt(pixels / parameters.count));
-  const columns = Math.max(1, Math.min(width, Math.round(width / step)));
-  const rows = Math.max(1, Math.min(height, Math.round(height / step)));
+  const columns = Math.max(1, Math.min(width, parameters.count, Math.round(width / step)));
+  const rows = Math.max(
+    1,
+    Math.min(height, Math.ceil(parameters.count / columns), Math.round(height / step)),
+  );
   const count = columns * rows;
   const plane = (c: number) => data.subarray(c * pixels, (c + 1) * pixels);
   const [lPlane, aPlane, bPlane] = [plane(0), plane(1), plane(2)];

@@ -1,6 +1,8 @@
 import type { Planes } from './planes.js';
 import type { Superpixels } from './slic.js';
 
+const { sqrt } = Math;
+
 /** What RBD knows of the superpixels; matrices are [count,count], row-major, symmetric. */
 export interface SuperpixelGraph {
   readonly count: number;
@@ -65,7 +67,7 @@ export function measureSuperpixels(lab: Planes, superpixels: Superpixels): Super
       const l = means[3 * k] - means[3 * j];
       const a = means[3 * k + 1] - means[3 * j + 1];
       const b = means[3 * k + 2] - means[3 * j + 2];
-      const distance = Math.sqrt(l * l + a * a + b * b);
+      const distance = sqrt(l * l + a * a + b * b);
       colourDistance[k * count + j] = distance;
       colourDistance[j * count + k] = distance;
     }
