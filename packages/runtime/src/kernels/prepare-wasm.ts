@@ -32,6 +32,7 @@ import {
   withView,
 } from './wasm-heap.js';
 import { wasmBatchMatMul } from './wasm-mat-mul.js';
+import { type MaxPoolAttrs, wasmMaxPoolGradient } from './wasm-max-pool-gradient.js';
 import { wasmSlice } from './wasm-slice.js';
 
 type Shape4D = [number, number, number, number];
@@ -114,6 +115,9 @@ function registerTfjsKernels(): void {
     }
     return out;
   });
+  register('MaxPoolGrad', ({ dy, input }, attrs, backend) =>
+    wasmMaxPoolGradient(backend, dy, input, attrs as unknown as MaxPoolAttrs),
+  );
   // tf.conv2dTranspose and direct calls of tfjs's backward operations.
   const channelLast = (attrs: Attrs) => {
     if (attrs['dataFormat'] === 'NCHW') throw new Error('Convolutions on wasm take NHWC data only.');
