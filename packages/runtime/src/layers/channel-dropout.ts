@@ -24,13 +24,15 @@ export function setRandomKey(key: number): void {
   randomKey = key;
 }
 
-/** 32-bit FNV-1a of a string, from `seed` on. */
-function hash(text: string, seed: number): number {
-  let state = (0x811c9dc5 ^ seed) >>> 0;
+/** 32-bit FNV-1a of a string, its bits mixed so that similar strings start unrelated streams. */
+function hash(text: string): number {
+  let state = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) {
     state = Math.imul(state ^ text.charCodeAt(i), 0x01000193) >>> 0;
   }
-  return state;
+  state = Math.imul(state ^ (state >>> 16), 0x85ebca6b);
+  state = Math.imul(state ^ (state >>> 13), 0xc2b2ae35);
+  return (state ^ (state >>> 16)) >>> 0;
 }
 
 /** Mulberry32: 32 bits of state are plenty for one mask, and its stream is the same on every platform. */
@@ -79,7 +81,7 @@ export class ChannelDropout extends tfl.layers.Layer {
     const x = (Array.isArray(inputs) ? inputs[0] : inputs) as tf.Tensor4D;
     if (kwargs?.['training'] !== true || this.rate === 0) return tf.clone(x);
     const [n, , , c] = x.shape;
-    const draw = uniformStream(hash(`${randomKey}/${this.name}`, randomKey >>> 0));
+    const draw = uniformStream(hash(`${this.name}/${randomKey}`));
     const keep = 1 / (1 - this.rate);
     const values = Float32Array.from({ length: n * c }, () => (draw() < this.rate ? 0 : keep));
     return runWithGradient(
