@@ -16,11 +16,15 @@ export interface ArrayPoolStats {
 /** Arrays below this many bytes are cheaper to allocate than to look up. */
 const MIN_POOLED_BYTES = 4096;
 
+/** How many requests the memory of the peak lasts, at least; a training step makes a few thousand. */
+const PEAK_WINDOW = 50_000;
+
 /**
  * Reuses the memory of disposed tensors.
  *
  * Fresh memory costs a page fault per 4 KiB, more than most elementwise kernels cost; training steps repeat the same
- * sizes, so arrays are kept by exact size. The oldest sizes are dropped when more than the limit would wait.
+ * sizes, so arrays are kept by exact size. What waits and what is used together never exceed the recent peak of what
+ * was used by more than the allowance: the oldest sizes are dropped.
  */
 export class ArrayPool {
   /** Free buffers by byte length; the map's insertion order is the order of last use. */
@@ -32,11 +36,15 @@ export class ArrayPool {
   #usedBytes = 0;
   #reused = 0;
   #allocated = 0;
-  #minimumLimit: number;
+  #allowance: number;
+  /** Peaks of `usedBytes` in the current and in the previous window of requests. */
+  #peak = 0;
+  #previousPeak = 0;
+  #requests = 0;
 
-  /** @param minimumLimit bytes that may always wait; beyond it, as much as half of what is in use. */
-  constructor(minimumLimit: number) {
-    this.#minimumLimit = minimumLimit;
+  /** @param allowance bytes that may wait on top of the peak: not all sizes are used at the time of the peak. */
+  constructor(allowance: number) {
+    this.#allowance = allowance;
   }
 
   /** An array of `length` elements with arbitrary contents, or zeros with `zero`. */
@@ -55,11 +63,13 @@ export class ArrayPool {
       this.#reused++;
       if (zero) new Uint8Array(buffer).fill(0);
     } else {
+      this.#dropDownTo(this.#limit() - bytes);
       buffer = new ArrayBuffer(bytes);
       this.#allocated++;
     }
     this.#owned.add(buffer);
     this.#usedBytes += bytes;
+    this.#trackPeak();
     return viewOf(type, buffer);
   }
 
@@ -78,8 +88,7 @@ export class ArrayPool {
     }
     this.#freeBytes += bytes;
     this.#freeArrays++;
-    const limit = Math.max(this.#minimumLimit, this.#usedBytes / 2);
-    while (this.#freeBytes > limit) this.#dropOldest();
+    this.#dropDownTo(this.#limit());
   }
 
   /** Stops tracking an array because someone else may keep it: it will never be reused. */
@@ -92,6 +101,23 @@ export class ArrayPool {
     this.#free.clear();
     this.#freeBytes = 0;
     this.#freeArrays = 0;
+  }
+
+  #limit(): number {
+    return Math.max(this.#peak, this.#previousPeak) + this.#allowance;
+  }
+
+  #trackPeak(): void {
+    if (this.#usedBytes > this.#peak) this.#peak = this.#usedBytes;
+    if (++this.#requests % PEAK_WINDOW === 0) {
+      this.#previousPeak = this.#peak;
+      this.#peak = this.#usedBytes;
+    }
+  }
+
+  /** Drops waiting arrays until no more than `bytes` are used and waiting. */
+  #dropDownTo(bytes: number): void {
+    while (this.#freeArrays > 0 && this.#usedBytes + this.#freeBytes > bytes) this.#dropOldest();
   }
 
   #dropOldest(): void {

@@ -12,7 +12,7 @@ export interface OnnxBackendOptions {
   threads?: number;
   /** Most onnxruntime sessions kept, default 512 (each holds one operator, some 100 kB). */
   sessionLimit?: number;
-  /** Bytes of disposed tensors that may always wait for reuse, default 256 MiB. */
+  /** Bytes of disposed tensors kept for reuse beyond the recent peak of live ones, default 256 MiB; see `ArrayPool`. */
   poolBytes?: number;
 }
 

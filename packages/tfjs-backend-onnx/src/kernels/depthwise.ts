@@ -1,5 +1,5 @@
 import type { OnnxBackend } from '../onnx-backend.js';
-import type { OnnxNode } from '../onnx-model.js';
+import type { OnnxGraph, OnnxNode } from '../onnx-model.js';
 import { floatTensor } from '../ort-tensor.js';
 import { BLOCKED_DOMAIN, blockedGraph, convAttributes, convKey, transposedGraph } from './conv-forward.js';
 import type { ConvGeometry } from './conv-geometry.js';
@@ -151,8 +151,8 @@ function spreadOut(
 /**
  * Writes the gradient of a depthwise convolution with respect to its filter into `dw` [kh,kw,C,M].
  *
- * Blocked: the padded input, images stacked above each other, is convolved with `dy` as if that were one large filter
- * per channel; the kh x kw outputs are the gradient. Stride and dilation change roles. Others: plain loops.
+ * Blocked: image by image, the input is convolved with `dy` as if that were one large filter per channel; the kh x kw
+ * outputs are the gradient. Stride and dilation change roles. Others: plain loops.
  */
 export function depthwiseGradFilter(
   backend: OnnxBackend,
@@ -161,88 +161,90 @@ export function depthwiseGradFilter(
   dw: Float32Array,
   g: ConvGeometry,
 ): void {
-  if (!canBlockDepthwise(backend, g)) {
+  const [top, , left] = g.pads;
+  if (!canBlockDepthwise(backend, g) || top < 0 || left < 0) {
     depthwiseGradFilterLoops(x, dy, dw, g);
     return;
   }
   const channels = g.inChannels;
-  const [strideH, strideW] = g.strides;
-  const reachH = g.dilations[0] * (g.kernelHeight - 1);
-  const reachW = g.dilations[1] * (g.kernelWidth - 1);
-  // The part of the padded image that any tap reads; its height a multiple of the stride, so that the stacked images
-  // and the stacked gradients (outHeight rows plus rows of zeros) advance together.
-  const neededRows = (g.outHeight - 1) * strideH + reachH + 1;
-  const rows = roundToStride(neededRows, strideH);
-  const columns = (g.outWidth - 1) * strideW + reachW + 1;
-  const gradRows = rows / strideH;
-  const stackedRows = (g.batch - 1) * rows + neededRows;
-  const stackedGradRows = (g.batch - 1) * gradRows + g.outHeight;
-  const image = backend.arrays.take('float32', stackedRows * columns * channels, true);
-  const [top, , left] = g.pads;
-  const firstColumn = Math.max(0, left);
-  const lastColumn = Math.min(columns, left + g.inWidth);
+  const rows = gradFilterAxis(g, 0);
+  const columns = gradFilterAxis(g, 1);
+  const image = g.inHeight * g.inWidth * channels;
+  const gradient = g.outHeight * g.outWidth * channels;
+  const outputs = backend.arrays.take('float32', rows.outputs * columns.outputs * channels);
+  dw.fill(0);
   for (let n = 0; n < g.batch; n++) {
-    for (let r = Math.max(0, top); r < Math.min(neededRows, top + g.inHeight); r++) {
-      const from = ((n * g.inHeight + r - top) * g.inWidth + firstColumn - left) * channels;
-      const length = (lastColumn - firstColumn) * channels;
-      image.set(x.subarray(from, from + length), ((n * rows + r) * columns + firstColumn) * channels);
+    backend.runGraph(
+      `depthwise/grad-filter/s${g.strides}/d${g.dilations}/p${top},${rows.after},${left},${columns.after}/${channels}`,
+      () => gradFilterGraph(g, [top, left, rows.after, columns.after]),
+      {
+        x: floatTensor(x.subarray(n * image, (n + 1) * image), [1, g.inHeight, g.inWidth, channels]),
+        dy: floatTensor(dy.subarray(n * gradient, (n + 1) * gradient), [
+          1,
+          g.outHeight,
+          g.outWidth,
+          channels,
+        ]),
+      },
+      { dw: floatTensor(outputs, [1, rows.outputs, columns.outputs, channels]) },
+      'compute',
+    );
+    const width = g.kernelWidth * channels;
+    for (let i = 0; i < g.kernelHeight; i++) {
+      const from = i * columns.outputs * channels;
+      for (let j = 0; j < width; j++) dw[i * width + j] += outputs[from + j];
     }
   }
-  const gap = (gradRows - g.outHeight) * g.outWidth * channels;
-  const imageGrad = g.outHeight * g.outWidth * channels;
-  let grads = dy;
-  if (g.batch > 1 && gap > 0) {
-    grads = backend.arrays.take('float32', stackedGradRows * g.outWidth * channels);
-    for (let n = 0; n < g.batch; n++) {
-      const to = n * (imageGrad + gap);
-      grads.set(dy.subarray(n * imageGrad, (n + 1) * imageGrad), to);
-      if (n < g.batch - 1) grads.fill(0, to + imageGrad, to + imageGrad + gap);
-    }
-  }
-  backend.runGraph(
-    `depthwise/grad-filter/s${g.strides}/d${g.dilations}/${channels}`,
-    () => ({
-      nodes: [
-        reorder('x', 'xb'),
-        reorder('dy', 'dyb'),
-        { op: 'Reshape', inputs: ['dyb', 'shape'], outputs: ['w'] },
-        {
-          op: 'Conv',
-          domain: BLOCKED_DOMAIN,
-          inputs: ['xb', 'w'],
-          outputs: ['yb'],
-          attributes: {
-            strides: { ints: g.dilations },
-            dilations: { ints: g.strides },
-            pads: { ints: [0, 0, 0, 0] },
-            group: { int: channels },
-          },
+  backend.arrays.give(outputs);
+}
+
+/** Padding behind one axis and outputs along it of the gradient's convolution; outputs past the kernel are dropped. */
+function gradFilterAxis(g: ConvGeometry, axis: 0 | 1): { after: number; outputs: number } {
+  const size = axis === 0 ? g.inHeight : g.inWidth;
+  const kernel = axis === 0 ? g.kernelHeight : g.kernelWidth;
+  const steps = axis === 0 ? g.outHeight : g.outWidth;
+  const before = g.pads[2 * axis];
+  const span = (steps - 1) * g.strides[axis] + 1;
+  const reach = g.dilations[axis] * (kernel - 1);
+  const after = Math.max(0, span + reach - size - before);
+  return { after, outputs: Math.floor((size + before + after - span) / g.dilations[axis]) + 1 };
+}
+
+function gradFilterGraph(g: ConvGeometry, pads: readonly number[]): OnnxGraph {
+  const channels = g.inChannels;
+  return {
+    nodes: [
+      reorder('x', 'xb'),
+      reorder('dy', 'dyb'),
+      { op: 'Reshape', inputs: ['dyb', 'shape'], outputs: ['w'] },
+      {
+        op: 'Conv',
+        domain: BLOCKED_DOMAIN,
+        inputs: ['xb', 'w'],
+        outputs: ['yb'],
+        attributes: {
+          strides: { ints: g.dilations },
+          dilations: { ints: g.strides },
+          pads: { ints: pads },
+          group: { int: channels },
         },
-        {
-          op: 'ReorderOutput',
-          domain: BLOCKED_DOMAIN,
-          inputs: ['yb'],
-          outputs: ['dw'],
-          attributes: { channels: { int: channels }, channels_last: { int: 1 } },
-        },
-      ],
-      inputs: [
-        { name: 'x', type: 'float32', rank: 4 },
-        { name: 'dy', type: 'float32', rank: 4 },
-      ],
-      outputs: [{ name: 'dw', type: 'float32', rank: 4 }],
-      // [1,C,h,w] becomes the filter [C,1,h,w]; zero keeps an extent.
-      initializers: [{ name: 'shape', type: 'int64', dims: [4], data: BigInt64Array.of(-1n, 1n, 0n, 0n) }],
-    }),
-    {
-      x: floatTensor(image, [1, stackedRows, columns, channels]),
-      dy: floatTensor(grads, [1, stackedGradRows, g.outWidth, channels]),
-    },
-    { dw: floatTensor(dw, [1, g.kernelHeight, g.kernelWidth, channels]) },
-    'compute',
-  );
-  backend.arrays.give(image);
-  if (grads !== dy) backend.arrays.give(grads);
+      },
+      {
+        op: 'ReorderOutput',
+        domain: BLOCKED_DOMAIN,
+        inputs: ['yb'],
+        outputs: ['dw'],
+        attributes: { channels: { int: channels }, channels_last: { int: 1 } },
+      },
+    ],
+    inputs: [
+      { name: 'x', type: 'float32', rank: 4 },
+      { name: 'dy', type: 'float32', rank: 4 },
+    ],
+    outputs: [{ name: 'dw', type: 'float32', rank: 4 }],
+    // [1,C,h,w] becomes the filter [C,1,h,w]; zero keeps an extent.
+    initializers: [{ name: 'shape', type: 'int64', dims: [4], data: BigInt64Array.of(-1n, 1n, 0n, 0n) }],
+  };
 }
 
 function reorder(from: string, to: string): OnnxNode {
@@ -253,10 +255,6 @@ function reorder(from: string, to: string): OnnxNode {
     outputs: [to],
     attributes: { channels_last: { int: 1 } },
   };
-}
-
-function roundToStride(value: number, stride: number): number {
-  return Math.ceil(value / stride) * stride;
 }
 
 /** Visits every (filter tap, output pixel, input pixel) of a depthwise convolution by the offset of its channels. */

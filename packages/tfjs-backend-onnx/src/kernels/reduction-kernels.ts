@@ -1,6 +1,6 @@
 import { backend_util, type KernelConfig, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { floatTensor } from '../ort-tensor.js';
-import { callCpuKernel } from './call-kernel.js';
+import { callCpuKernel, callKernel } from './call-kernel.js';
 import { defineKernel, SMALL, sizeOf } from './kernel.js';
 
 interface ReductionAttributes {
@@ -75,6 +75,13 @@ function reductionKernel(name: string, op: string): KernelConfig {
   });
 }
 
+/** Sums over all axes but the last: the gradient of a bias. */
+const columnSums = defineKernel<{ x: TensorInfo }, object>('AuxColumnSums', ({ inputs, backend }) => {
+  const { x } = inputs;
+  const axis = x.shape.map((_, index) => index).slice(0, -1);
+  return callKernel(backend, 'Sum', { x }, { axis, keepDims: false });
+});
+
 /** Reductions over any axes. */
 export const reductionKernels: readonly KernelConfig[] = [
   reductionKernel('Sum', 'ReduceSum'),
@@ -82,4 +89,5 @@ export const reductionKernels: readonly KernelConfig[] = [
   reductionKernel('Max', 'ReduceMax'),
   reductionKernel('Min', 'ReduceMin'),
   reductionKernel('Prod', 'ReduceProd'),
+  columnSums,
 ];

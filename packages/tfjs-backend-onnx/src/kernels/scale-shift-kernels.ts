@@ -1,50 +1,42 @@
 import type { FusedBatchNormAttrs, KernelConfig, TensorInfo } from '@tensorflow/tfjs-core';
 import type { OnnxBackend } from '../onnx-backend.js';
-import { floatTensor } from '../ort-tensor.js';
+import { runInChunks } from '../simd-workspace.js';
 import { callCpuKernel } from './call-kernel.js';
-import { activationInitializers, activationNodes, type FusedActivation } from './epilogue.js';
 import { defineKernel, sizeOf } from './kernel.js';
 
-/** activation(x * scale + shift) per channel, in one session. */
+/** Bounds between which an activation leaves its input alone. */
+const BOUNDS = {
+  linear: [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
+  relu: [0, Number.POSITIVE_INFINITY],
+  relu6: [0, 6],
+} as const;
+type BoundedActivation = keyof typeof BOUNDS;
+
+/** activation(x * scale + shift) per channel, in one pass. */
 function scaleShift(
   backend: OnnxBackend,
   x: TensorInfo,
   scale: Float32Array,
   shift: Float32Array,
-  activation: FusedActivation,
+  activation: BoundedActivation,
 ): TensorInfo {
   const channels = scale.length;
   const out = backend.allocate(x.shape, 'float32');
-  const dims = [out.values.length / channels, channels];
-  backend.runGraph(
-    `scale-shift/${activation}`,
-    () => ({
-      nodes: [
-        { op: 'Mul', inputs: ['x', 'scale'], outputs: ['scaled'] },
-        { op: 'Add', inputs: ['scaled', 'shift'], outputs: [activation === 'linear' ? 'y' : 'shifted'] },
-        ...activationNodes(activation, 'shifted', 'y'),
-      ],
-      inputs: [
-        { name: 'x', type: 'float32', rank: 2 },
-        { name: 'scale', type: 'float32', rank: 1 },
-        { name: 'shift', type: 'float32', rank: 1 },
-      ],
-      outputs: [{ name: 'y', type: 'float32', rank: 2 }],
-      initializers: activationInitializers(activation),
-    }),
-    {
-      x: floatTensor(backend.floats(x), dims),
-      scale: floatTensor(scale, [channels]),
-      shift: floatTensor(shift, [channels]),
-    },
-    { y: floatTensor(out.values, dims) },
+  const [low, high] = BOUNDS[activation];
+  runInChunks(
+    [backend.floats(x)],
+    [scale, shift],
+    channels,
+    out.values,
+    (kernels, [values, scales, shifts], rows) =>
+      kernels.scaleShift(values, scales, shifts, rows, channels, low, high),
   );
   return out.info;
 }
 
 const auxScaleShift = defineKernel<
   { x: TensorInfo; scale: TensorInfo; shift: TensorInfo },
-  { activation?: FusedActivation }
+  { activation?: BoundedActivation }
 >('AuxScaleShift', ({ inputs, attrs, backend }) =>
   scaleShift(
     backend,
@@ -79,37 +71,62 @@ const fusedBatchNorm = defineKernel<
   return scaleShift(backend, x, factor, constant, 'linear');
 });
 
-/** The bits of 6 as a float. */
-const SIX_BITS = 0x40c00000;
+/** Outputs of an activation from which on its gradient is zero. */
+const CEILING = { relu: Number.POSITIVE_INFINITY, relu6: 6 } as const;
 
-/**
- * dy where the activation, whose output is y, let its input through, else 0; one pass.
- *
- * Integer arithmetic on the bits of y instead of comparisons: random signs defeat branch prediction.
- */
+/** dy where the activation, whose output is y, let its input through, else 0. */
 const activationGrad = defineKernel<{ dy: TensorInfo; y: TensorInfo }, { activation: 'relu' | 'relu6' }>(
   'AuxActivationGrad',
   ({ inputs, attrs, backend }) => {
-    const dy = backend.floats(inputs.dy);
-    const y = backend.floats(inputs.y);
     const out = backend.allocate(inputs.dy.shape, 'float32');
-    const dyBits = new Int32Array(dy.buffer, dy.byteOffset, dy.length);
-    const yBits = new Int32Array(y.buffer, y.byteOffset, y.length);
-    const dxBits = new Int32Array(out.values.buffer);
-    if (attrs.activation === 'relu6') {
-      for (let i = 0; i < dxBits.length; i++) {
-        const v = yBits[i];
-        dxBits[i] = dyBits[i] & ((-v & ~v & (v - SIX_BITS)) >> 31);
-      }
-    } else {
-      for (let i = 0; i < dxBits.length; i++) {
-        const v = yBits[i];
-        dxBits[i] = dyBits[i] & ((-v & ~v) >> 31);
-      }
-    }
+    const high = CEILING[attrs.activation];
+    runInChunks(
+      [backend.floats(inputs.dy), backend.floats(inputs.y)],
+      [],
+      1,
+      out.values,
+      (kernels, [dy, y], count) => kernels.maskGradient(dy, y, count, high),
+    );
     return out.info;
   },
 );
 
+/** Gradient of `AuxScaleShift` with respect to x: dy * scale where the activation with output y lets it through. */
+const scaleShiftGrad = defineKernel<
+  { dy: TensorInfo; scale: TensorInfo; y?: TensorInfo },
+  { activation?: BoundedActivation }
+>('AuxScaleShiftGrad', ({ inputs, attrs, backend }) => {
+  const { dy, scale, y } = inputs;
+  const activation = attrs.activation ?? 'linear';
+  const channels = sizeOf(scale.shape);
+  const out = backend.allocate(dy.shape, 'float32');
+  const scales = backend.floats(scale);
+  if (activation === 'linear' || y === undefined) {
+    runInChunks(
+      [backend.floats(dy)],
+      [scales, new Float32Array(channels)],
+      channels,
+      out.values,
+      (kernels, [values, factors, zeros], rows) =>
+        kernels.scaleShift(values, factors, zeros, rows, channels, ...BOUNDS.linear),
+    );
+  } else {
+    runInChunks(
+      [backend.floats(dy), backend.floats(y)],
+      [scales],
+      channels,
+      out.values,
+      (kernels, [values, outputs, factors], rows) =>
+        kernels.maskedScale(values, outputs, factors, rows, channels, CEILING[activation]),
+    );
+  }
+  return out.info;
+});
+
 /** Scale and shift per channel, batch norm in its terms, and the mask of ReLU's gradient. */
-export const scaleShiftKernels: readonly KernelConfig[] = [auxScaleShift, fusedBatchNorm, activationGrad];
+export const scaleShiftKernels: readonly KernelConfig[] = [
+  auxScaleShift,
+  scaleShiftGrad,
+  fusedBatchNorm,
+  activationGrad,
+];

@@ -1,5 +1,6 @@
 import type { KernelConfig, TensorInfo } from '@tensorflow/tfjs-core';
 import { floatTensor } from '../ort-tensor.js';
+import { runInChunks } from '../simd-workspace.js';
 import { callCpuKernel } from './call-kernel.js';
 import { defineKernel, sizeOf } from './kernel.js';
 
@@ -29,22 +30,20 @@ const softmax = defineKernel<{ logits: TensorInfo }, { dim: number }>(
   },
 );
 
-/** (dy - sum(dy * y)) * y over the last axis, row by row so that each row is read from cache the second time. */
+/** (dy - sum(dy * y)) * y over the last axis. */
 const softmaxGrad = defineKernel<{ dy: TensorInfo; y: TensorInfo }, object>(
   'AuxSoftmaxGrad',
   ({ inputs, backend }) => {
-    const dy = backend.floats(inputs.dy);
-    const y = backend.floats(inputs.y);
     const { shape } = inputs.y;
     const columns = shape[shape.length - 1];
     const out = backend.allocate(shape, 'float32');
-    const dx = out.values;
-    for (let start = 0; start < y.length; start += columns) {
-      const end = start + columns;
-      let sum = 0;
-      for (let i = start; i < end; i++) sum += dy[i] * y[i];
-      for (let i = start; i < end; i++) dx[i] = (dy[i] - sum) * y[i];
-    }
+    runInChunks(
+      [backend.floats(inputs.dy), backend.floats(inputs.y)],
+      [],
+      columns,
+      out.values,
+      (kernels, [dy, y], rows) => kernels.softmaxGradient(dy, y, rows, columns),
+    );
     return out.info;
   },
 );
