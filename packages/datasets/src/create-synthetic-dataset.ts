@@ -19,6 +19,8 @@ export interface SyntheticDatasetOptions {
   readonly maxObjects?: number;
   /** Amount of background clutter and distractors; default 1. */
   readonly clutter?: number;
+  /** How often a part keeps its class's preferred tone, 0..1; default 0.7. At 0 only the pattern tells the class. */
+  readonly colorCue?: number;
   /** Coarseness and noise of the saliency maps; default 1, 0 = exact. */
   readonly saliencyNoise?: number;
   /** Ring of 255 around objects in the truth, pixels; default 0. */
@@ -61,6 +63,7 @@ export function createSyntheticDataset(options: SyntheticDatasetOptions): Synthe
     minObjects: options.minObjects ?? 1,
     maxObjects: options.maxObjects ?? Math.max(3, options.minObjects ?? 1),
     clutter: options.clutter ?? 1,
+    colorCue: options.colorCue ?? 0.7,
     saliencyNoise: options.saliencyNoise ?? 1,
     borderPx: options.borderPx ?? 0,
   };
@@ -98,6 +101,7 @@ export function createSyntheticDataset(options: SyntheticDatasetOptions): Synthe
     'a number in 0..10',
     scene.saliencyNoise,
   );
+  demand(scene.colorCue >= 0 && scene.colorCue <= 1, 'colorCue', 'a number in 0..1', scene.colorCue);
   demand(whole(scene.borderPx, 0, 16), 'borderPx', 'an integer in 0..16', scene.borderPx);
 
   const prefix = `syn_${scene.split}_`;

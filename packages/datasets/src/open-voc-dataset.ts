@@ -125,6 +125,8 @@ export async function openVocDataset(options: VocDatasetOptions): Promise<VocDat
     entries,
     classes,
     known,
+    knownIds,
+    spansVoc,
     json,
     truth,
     maskFiles,
@@ -320,6 +322,8 @@ async function readLabels(input: {
   entries: readonly ListEntry[];
   classes: readonly string[];
   known: readonly string[];
+  knownIds: readonly number[];
+  spansVoc: boolean;
   json: LabelsTable | null;
   truth: (id: string) => Promise<LabelMap>;
   maskFiles: Map<string, string>;
@@ -372,14 +376,19 @@ async function readLabels(input: {
     }
   } else if (source === 'cls_labels.npy') {
     where = npyFile;
-    const table = formats.readClassLabelsNpy(await readRequired(npyFile));
+    const table = readClassLabelsNpy(await readRequired(npyFile));
     for (const e of entries) {
       const row = table.get(e.id);
       if (!row) {
         missing.push(e.id);
         continue;
       }
-      if (row.length !== input.known.length) {
+      // Rows either follow the classes at hand or, for a subset of VOC, all 20 of VOC.
+      const columnOf = (name: string): number => {
+        const k = input.known.indexOf(name);
+        return row.length === input.known.length ? k : input.knownIds[k] - 1;
+      };
+      if (row.length !== input.known.length && !(input.spansVoc && row.length === VOC_CLASSES.length)) {
         throw new DatasetError(
           'bad-labels',
           `Expected ${input.known.length} values for each id in ${npyFile}, ${e.id} has ${row.length}. This file belongs to another set of classes.`,
@@ -388,7 +397,7 @@ async function readLabels(input: {
       }
       labels.set(
         e.id,
-        Uint8Array.from(classes, (name) => (row[input.known.indexOf(name)] > 0 ? 1 : 0)),
+        Uint8Array.from(classes, (name) => (row[columnOf(name)] > 0 ? 1 : 0)),
       );
     }
   } else if (source === 'annotations') {

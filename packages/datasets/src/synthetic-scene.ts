@@ -44,12 +44,15 @@ const PALETTE: readonly Color[] = [
   [166, 98, 98],
   [140, 140, 150],
 ];
-// The two tones of a part: any light one with any dark one, whatever the class.
-const LIGHT: readonly Color[] = [
-  [240, 236, 224],
-  [250, 214, 120],
-  [180, 228, 240],
-  [244, 190, 190],
+// The light tone of a part: each class has a preferred one. `colorCue` says how often it is kept; decoys without a pattern wear
+// them too, so a classifier may start from colour but cannot end there.
+const ACCENTS: readonly Color[] = [
+  [250, 206, 60],
+  [96, 208, 246],
+  [248, 136, 180],
+  [176, 236, 96],
+  [255, 150, 70],
+  [200, 160, 255],
 ];
 const DARK: readonly Color[] = [
   [24, 24, 30],
@@ -124,6 +127,12 @@ function pickSurface(random: Random): Surface {
   return { color, grain, shade: [random.uniform(-0.5, 0.5), random.uniform(-0.5, 0.5)] };
 }
 
+function pickAccent(random: Random, k: number): Color {
+  const jitter = (v: number): number => Math.min(255, v + random.uniform(-18, 18));
+  const [r, g, b] = ACCENTS[k];
+  return [jitter(r), jitter(g), jitter(b)];
+}
+
 /** A torso with one to four limbs; the same builder makes bodies and their look-alike distractors. */
 function buildBody(
   random: Random,
@@ -177,10 +186,10 @@ export function drawSyntheticScene(options: SyntheticSceneOptions, index: number
 
   // Objects are placed first (so that there is room for them) and drawn last.
   const numObjects = options.minObjects + random.integer(options.maxObjects - options.minObjects + 1);
-  const shrink = numObjects > 2 ? 0.8 : numObjects > 1 ? 0.9 : 1;
+  const shrink = numObjects > 2 ? 0.68 : numObjects > 1 ? 0.84 : 1;
   const placed: { x: number; y: number; size: number }[] = [];
   for (let i = 0; i < numObjects; i++) {
-    const size = side * random.uniform(0.17, 0.25) * shrink;
+    const size = side * random.uniform(0.25, 0.33) * shrink;
     for (let attempt = 0; attempt < 40; attempt++) {
       const x = random.uniform(size * 0.9, W - size * 0.9);
       const y = random.uniform(size * 0.9, H - size * 0.9);
@@ -212,15 +221,15 @@ export function drawSyntheticScene(options: SyntheticSceneOptions, index: number
     const strength = random.uniform(0.3, 0.85);
     distractors.push({ blob, strength: fooled ? strength : 0 });
   }
-  // Blotches in the tones of the parts, without any class's pattern.
-  const numBlotches = Math.round(clutter * random.uniform(0, 2));
-  for (let i = 0; i < numBlotches; i++) {
+  // Plain decoys in the tones of the parts, of any class, without a pattern.
+  const numDecoys = Math.round(clutter * random.uniform(0, 1.4));
+  for (let i = 0; i < numDecoys; i++) {
     const x = random.uniform(0, W);
     const y = random.uniform(0, H);
-    const tone = random.chance(0.5) ? LIGHT[random.integer(LIGHT.length)] : DARK[random.integer(DARK.length)];
-    const size = side * random.uniform(0.015, 0.05);
-    const inside = ellipse(x, y, direction(random), size, size * random.uniform(0.4, 1));
-    paint(inside, { x, y, reach: size + 1, inside }, { color: tone, grain: 6, shade: [0, 0] });
+    const tone = pickAccent(random, random.integer(options.numClasses));
+    const size = side * random.uniform(0.03, 0.075);
+    const inside = ellipse(x, y, direction(random), size, size * random.uniform(0.5, 1));
+    paint(inside, { x, y, reach: size + 1, inside }, { color: tone, grain: 5, shade: [0, 0] });
   }
 
   const truth = new Uint8Array(W * H);
@@ -230,7 +239,7 @@ export function drawSyntheticScene(options: SyntheticSceneOptions, index: number
   placed.forEach(({ x, y, size }, i) => {
     const k = random.integer(options.numClasses);
     const { shapes, axis, a, b, area } = buildBody(random, x, y, size);
-    const radius = Math.sqrt((area * random.uniform(0.13, 0.2)) / Math.PI);
+    const radius = Math.sqrt((area * random.uniform(0.16, 0.23)) / Math.PI);
     // The part is the head in two of three cases, else a patch on the torso.
     const offset = random.chance(0.67)
       ? a + radius * random.uniform(0.1, 0.5)
@@ -265,7 +274,9 @@ export function drawSyntheticScene(options: SyntheticSceneOptions, index: number
       parts[p] = 0;
     });
     const [ux, uy] = direction(random);
-    const light = LIGHT[random.integer(LIGHT.length)];
+    const kept = random.chance(options.colorCue);
+    const other = random.integer(options.numClasses);
+    const light = pickAccent(random, kept ? k : other);
     const dark = DARK[random.integer(DARK.length)];
     forEachPixel(W, H, { x: px, y: py, reach: radius + 1 }, (qx, qy, p) => {
       if (!part(qx, qy)) return;

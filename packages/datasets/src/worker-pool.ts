@@ -43,7 +43,7 @@ function workerUrl(): URL {
  * Creates a pool; threads start with the first job and never keep the process alive while they are idle.
  * A worker that dies fails its jobs with an error naming the sample in work; the next job starts a new worker.
  */
-export function createWorkerPool(size: number): WorkerPool {
+export function createWorkerPool(size: number, url: URL = workerUrl()): WorkerPool {
   const members: (Member | null)[] = new Array(size).fill(null);
   let nextTask = 1;
   let closed = false;
@@ -57,7 +57,7 @@ export function createWorkerPool(size: number): WorkerPool {
 
   const start = (slot: number): Member => {
     const shared = new SharedArrayBuffer(8);
-    const worker = new Worker(workerUrl(), {
+    const worker = new Worker(url, {
       workerData: { progress: shared },
       name: `auxseg-loader-${slot}`,
       execArgv: [],
