@@ -55,6 +55,8 @@ export function guardHeap(backend: WasmBackend): void {
   const { wasm } = backend;
   if (exhaustible.has(wasm)) return;
   exhaustible.add(wasm);
+  // Emscripten's first call replaces the function by the export behind it, and would replace ours.
+  wasm._free(wasm._malloc(16));
   const allocate = wasm._malloc;
   wasm._malloc = (bytes: number) => {
     let offset = 0;
