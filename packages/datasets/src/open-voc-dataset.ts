@@ -1,7 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { LabelMap } from '@auxseg/formats';
-import * as formats from '@auxseg/formats';
+import { type LabelMap, readClassLabelsNpy } from '@auxseg/formats';
 import { DatasetError } from './dataset-error.js';
 import { mapConcurrently } from './map-concurrently.js';
 import { type ListEntry, parseList } from './parse-list.js';
