@@ -1,9 +1,18 @@
 export type { BackendOptions, ConcreteBackend } from './backends/backend-loaders.js';
 export { type BackendStatus, listBackends } from './backends/list-backends.js';
 export { automaticOrder, type BackendChoice, type BackendName, useBackend } from './backends/use-backend.js';
+export { type BackendReport, type BackendsReport, examineBackends } from './doctor/examine-backends.js';
+export { type BackendSpeed, type MeasureOptions, measureBackend } from './doctor/measure-backend.js';
+export {
+  formatKernelProfile,
+  type KernelProfile,
+  type KernelTime,
+  profileKernels,
+} from './doctor/profile-kernels.js';
 export { RuntimeError } from './errors.js';
 export type { ConvGeometry, Pads } from './gradients/conv-geometry.js';
 export { runWithGradient, type SaveTensors } from './gradients/run-with-gradient.js';
+export { kernelNames } from './kernels/kernel-names.js';
 export {
   ApplyAffinity,
   applyAffinity,
