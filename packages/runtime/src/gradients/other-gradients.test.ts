@@ -9,6 +9,7 @@ import {
   seededRandom,
 } from '../float64.test.support.js';
 import { resizeBilinear } from '../ops/resize-bilinear.js';
+import { testedBackends } from '../tested-backends.test.support.js';
 import { composeResizeBilinearGradient, linearTaps, type ResizeOptions } from './resize-gradient.js';
 
 const resizeOptions: ResizeOptions[] = [
@@ -71,20 +72,20 @@ function averaged(
   return y;
 }
 
-describe.each(['cpu', 'wasm'] as const)('gradients of other operations on %s', (backend) => {
+describe.each(await testedBackends())('gradients of other operations on %s', (backend) => {
   beforeAll(async () => {
     await useBackend(backend);
   });
 
   test.each(resizeOptions)('bilinear resize %j, up and down, odd and non-square', (options) => {
     const sizes: [number, number, number, number, number][] = [
-      [3, 5, 7, 11, 2],
+      [3, 4, 7, 9, 2],
       [4, 3, 9, 2, 1],
-      [7, 8, 3, 5, 5],
+      [7, 8, 3, 5, 2],
       [1, 6, 4, 6, 3],
-      [5, 1, 5, 7, 4],
+      [5, 1, 5, 7, 2],
       [6, 6, 1, 1, 2],
-      [2, 2, 13, 17, 9],
+      [2, 2, 7, 9, 5],
     ];
     sizes.forEach(([h, w, oh, ow, c], seed) => {
       const random = seededRandom(seed);

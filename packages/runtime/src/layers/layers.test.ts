@@ -5,6 +5,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import { useBackend } from '../backends/use-backend.js';
 import { RuntimeError } from '../errors.js';
 import { relativeError } from '../float64.test.support.js';
+import { testedBackends } from '../tested-backends.test.support.js';
 import { applyAffinity, fuseAffinities, pairwiseAffinity } from './affinity-layers.js';
 import { channelDropout, setRandomKey } from './channel-dropout.js';
 import {
@@ -64,7 +65,7 @@ function run(layer: tfl.layers.Layer, inputs: tf.Tensor[], weights: Stored[], dy
   };
 }
 
-describe.each(['cpu', 'wasm'] as const)('layers against PyTorch on %s', (backend) => {
+describe.each(await testedBackends())('layers against PyTorch on %s', (backend) => {
   beforeAll(async () => {
     await useBackend(backend);
   });

@@ -8,6 +8,7 @@ import {
   relativeError,
   seededRandom,
 } from '../float64.test.support.js';
+import { testedBackends } from '../tested-backends.test.support.js';
 import { composeFusedAffinity, fuseAffinityMaps } from './fuse-affinities.js';
 
 /** The definition of method.md 2.3 in float64, two-channel softmax and all. */
@@ -40,7 +41,7 @@ function fused(
   });
 }
 
-describe.each(['cpu', 'wasm'] as const)('fusing affinities on %s', (backend) => {
+describe.each(await testedBackends())('fusing affinities on %s', (backend) => {
   beforeAll(async () => {
     await useBackend(backend);
   });
