@@ -6,7 +6,7 @@ import type { Dataset, ImageSample, SyntheticSceneOptions } from './types.js';
 export interface SyntheticDatasetOptions {
   /** Number of images. */
   readonly count: number;
-  /** Side in pixels, or width and height; default 112. */
+  /** Side in pixels, or width and height; default 96. */
   readonly size?: number | { readonly width: number; readonly height: number };
   /** How many classes, 2..6; default 4 (stripes, checks, rings, cross; then dots, halves). */
   readonly classes?: number;
@@ -19,7 +19,7 @@ export interface SyntheticDatasetOptions {
   readonly maxObjects?: number;
   /** Amount of background clutter and distractors; default 1. */
   readonly clutter?: number;
-  /** How often a part keeps its class's preferred tone, 0..1; default 0.7. At 0 only the pattern tells the class. */
+  /** How often a part keeps its class's preferred tone, 0..1; default 0.85. At 0 only the pattern tells the class. */
   readonly colorCue?: number;
   /** Coarseness and noise of the saliency maps; default 1, 0 = exact. */
   readonly saliencyNoise?: number;
@@ -53,7 +53,7 @@ export function createSyntheticDataset(options: SyntheticDatasetOptions): Synthe
   const size =
     typeof options.size === 'object'
       ? options.size
-      : { width: options.size ?? 112, height: options.size ?? 112 };
+      : { width: options.size ?? 96, height: options.size ?? 96 };
   const scene: SyntheticSceneOptions = {
     seed: options.seed ?? 0,
     split: options.split ?? 'train',
@@ -63,7 +63,7 @@ export function createSyntheticDataset(options: SyntheticDatasetOptions): Synthe
     minObjects: options.minObjects ?? 1,
     maxObjects: options.maxObjects ?? Math.max(3, options.minObjects ?? 1),
     clutter: options.clutter ?? 1,
-    colorCue: options.colorCue ?? 0.7,
+    colorCue: options.colorCue ?? 0.85,
     saliencyNoise: options.saliencyNoise ?? 1,
     borderPx: options.borderPx ?? 0,
   };

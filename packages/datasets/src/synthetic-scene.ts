@@ -39,7 +39,7 @@ const PALETTE: readonly Color[] = [
   [168, 148, 120],
   [132, 92, 128],
   [96, 100, 104],
-  [190, 170, 92],
+  [150, 146, 104],
   [104, 152, 140],
   [166, 98, 98],
   [140, 140, 150],
@@ -47,11 +47,11 @@ const PALETTE: readonly Color[] = [
 // The light tone of a part: each class has a preferred one. `colorCue` says how often it is kept; decoys without a pattern wear
 // them too, so a classifier may start from colour but cannot end there.
 const ACCENTS: readonly Color[] = [
-  [250, 206, 60],
-  [96, 208, 246],
-  [248, 136, 180],
-  [176, 236, 96],
-  [255, 150, 70],
+  [255, 226, 40],
+  [84, 206, 255],
+  [255, 120, 186],
+  [150, 240, 84],
+  [255, 140, 50],
   [200, 160, 255],
 ];
 const DARK: readonly Color[] = [
@@ -205,7 +205,7 @@ export function drawSyntheticScene(options: SyntheticSceneOptions, index: number
   }
 
   const distractors: { blob: Blob; strength: number }[] = [];
-  const numDistractors = Math.round(clutter * random.uniform(1.5, 4.5));
+  const numDistractors = Math.round(clutter * random.uniform(1, 3.6));
   for (let i = 0; i < numDistractors; i++) {
     const x = random.uniform(0, W);
     const y = random.uniform(0, H);
@@ -320,7 +320,7 @@ function drawBackground(rgb: Float64Array, W: number, H: number, clutter: number
   const span = Math.abs(dx) * W + Math.abs(dy) * H;
   const coarse = valueNoise(W, H, 5, random);
   const fine = valueNoise(W, H, 13, random);
-  const amplitude = clutter * random.uniform(8, 26);
+  const amplitude = clutter * random.uniform(6, 20);
   const grain = random.uniform(1, 9);
   const level = random.uniform(-15, 25);
   for (let y = 0; y < H; y++) {
@@ -332,7 +332,7 @@ function drawBackground(rgb: Float64Array, W: number, H: number, clutter: number
     }
   }
   const side = Math.min(W, H);
-  const numShapes = Math.round(clutter * random.uniform(2, 6));
+  const numShapes = Math.round(clutter * random.uniform(1.5, 4.5));
   for (let i = 0; i < numShapes; i++) {
     const x = random.uniform(0, W);
     const y = random.uniform(0, H);
@@ -347,7 +347,7 @@ function drawBackground(rgb: Float64Array, W: number, H: number, clutter: number
       for (let c = 0; c < 3; c++) rgb[p * 3 + c] += opacity * (tone[c] - rgb[p * 3 + c]);
     });
   }
-  const numStrokes = Math.round(clutter * random.uniform(2, 7));
+  const numStrokes = Math.round(clutter * random.uniform(1.5, 5));
   for (let i = 0; i < numStrokes; i++) {
     const x = random.uniform(0, W);
     const y = random.uniform(0, H);
