@@ -14,6 +14,11 @@ export interface OnnxBackendOptions {
   sessionLimit?: number;
   /** Bytes of disposed tensors kept for reuse beyond the recent peak of live ones, default 256 MiB; see `ArrayPool`. */
   poolBytes?: number;
+  /**
+   * Elements below which elementwise kernels, reductions and transposes run in JavaScript, default 4096: the call into
+   * onnxruntime takes some 10 microseconds.
+   */
+  smallTensor?: number;
 }
 
 /** What `OnnxBackend.stats()` reports. */
@@ -33,6 +38,7 @@ export interface Allocation<A extends NumericArray> {
 
 const DEFAULT_SESSION_LIMIT = 512;
 const DEFAULT_POOL_BYTES = 256 * 2 ** 20;
+const DEFAULT_SMALL_TENSOR = 4096;
 
 /**
  * TensorFlow.js backend with tensors in plain array buffers and hot kernels in onnxruntime's CPU library.
@@ -41,6 +47,8 @@ const DEFAULT_POOL_BYTES = 256 * 2 ** 20;
  */
 export class OnnxBackend extends MathBackendCPU {
   readonly threads: number;
+  /** Elements below which a JavaScript loop beats the call into onnxruntime. */
+  readonly smallTensor: number;
   /** Channels per block of onnxruntime's blocked convolution layout, 1 where this processor has none. */
   readonly blockSizeNchwc: number;
   readonly sessions: SessionCache;
@@ -49,6 +57,7 @@ export class OnnxBackend extends MathBackendCPU {
   constructor(options: OnnxBackendOptions = {}) {
     super();
     this.threads = options.threads ?? 1;
+    this.smallTensor = options.smallTensor ?? DEFAULT_SMALL_TENSOR;
     this.sessions = new SessionCache(loadOrtBinding(), {
       limit: options.sessionLimit ?? DEFAULT_SESSION_LIMIT,
       threads: this.threads,

@@ -118,7 +118,8 @@ export class SessionCache {
       // An arena per session would keep the largest temporary of every cached operator for ever.
       enableCpuMemArena: false,
       enableMemPattern: false,
-      logSeverityLevel: 3,
+      // Failures come back as exceptions.
+      logSeverityLevel: 4,
       // Many sessions share two cores: a pool that spins while it waits steals time from the one that works.
       extra: { session: { intra_op: { allow_spinning: '0' } } },
     });

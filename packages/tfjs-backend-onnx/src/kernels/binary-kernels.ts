@@ -3,7 +3,7 @@ import type { OnnxBackend } from '../onnx-backend.js';
 import type { OnnxElementType, OnnxNode } from '../onnx-model.js';
 import { floatTensor, ortTensor } from '../ort-tensor.js';
 import { callCpuKernel } from './call-kernel.js';
-import { defineKernel, SMALL, sizeOf } from './kernel.js';
+import { defineKernel, sizeOf } from './kernel.js';
 
 type ScalarFunction = (a: number, b: number) => number;
 
@@ -111,7 +111,7 @@ function binaryKernel(name: string, definition: BinaryDefinition): KernelConfig 
     const { a, b } = inputs;
     if (a.dtype !== 'float32' || b.dtype !== 'float32') return callCpuKernel(backend, name, inputs, attrs);
     const size = Math.max(sizeOf(a.shape), sizeOf(b.shape));
-    if (size < SMALL || sizeOf(a.shape) * sizeOf(b.shape) === 0) {
+    if (size < backend.smallTensor || sizeOf(a.shape) * sizeOf(b.shape) === 0) {
       return runSmall(backend, definition, a, b) ?? callCpuKernel(backend, name, inputs, attrs);
     }
     return runBinary(backend, name, definition, a, b);

@@ -98,6 +98,10 @@ const conv2DBackpropInput = defineKernel<{ dy: TensorInfo; filter: TensorInfo },
     }
     const { inputShape } = attrs;
     const g = geometryOf({ ...dy, shape: inputShape }, filter.shape, { ...attrs, dilations: 1 });
+    // conv2dTranspose accepts a dy larger than the convolution's output and reads its corner.
+    if (dy.shape[1] !== g.outHeight || dy.shape[2] !== g.outWidth) {
+      return callCpuKernel(backend, 'Conv2DBackpropInput', inputs, attrs);
+    }
     const dx = backend.allocate([...inputShape], 'float32');
     convGradInput(backend, backend.floats(dy), backend.floats(filter), dx.values, g);
     return dx.info;

@@ -30,6 +30,3 @@ export function sizeOf(shape: readonly number[]): number {
   for (const extent of shape) size *= extent;
   return size;
 }
-
-/** Below so many elements a JavaScript loop beats the call into onnxruntime (some 10 microseconds). */
-export const SMALL = 4096;

@@ -13,7 +13,7 @@ import type { NumericArray, NumericType } from '../array-pool.js';
 import type { OnnxBackend } from '../onnx-backend.js';
 import { floatTensor } from '../ort-tensor.js';
 import { callCpuKernel } from './call-kernel.js';
-import { defineKernel, SMALL, sizeOf } from './kernel.js';
+import { defineKernel, sizeOf } from './kernel.js';
 
 function isNumeric(dtype: string): dtype is NumericType {
   return dtype === 'float32' || dtype === 'int32' || dtype === 'bool';
@@ -105,14 +105,15 @@ const pad = defineKernel<{ x: TensorInfo }, PadV2Attrs>('PadV2', ({ inputs, attr
 const concat = defineKernel<TensorInfo[], ConcatAttrs>('Concat', ({ inputs, attrs, backend }) => {
   const axis = util.parseAxisParam(attrs.axis, inputs[0].shape)[0];
   const { dtype } = inputs[0];
+  // All of them, empty ones too, as the other backends check.
+  backend_util.assertParamsConsistent(
+    inputs.map((part) => part.shape),
+    axis,
+  );
   const parts = inputs.filter((part) => sizeOf(part.shape) > 0);
   if (parts.length === 0 || !isNumeric(dtype) || inputs.some((part) => part.dtype !== dtype)) {
     return callCpuKernel(backend, 'Concat', inputs, attrs);
   }
-  backend_util.assertParamsConsistent(
-    parts.map((part) => part.shape),
-    axis,
-  );
   const shape = backend_util.computeOutShape(
     parts.map((part) => part.shape),
     axis,
@@ -181,7 +182,7 @@ const transpose = defineKernel<{ x: TensorInfo }, TransposeAttrs>(
   'Transpose',
   ({ inputs, attrs, backend }) => {
     const { x } = inputs;
-    if (x.dtype !== 'float32' || sizeOf(x.shape) < SMALL)
+    if (x.dtype !== 'float32' || sizeOf(x.shape) < backend.smallTensor)
       return callCpuKernel(backend, 'Transpose', inputs, attrs);
     const out = backend.allocate(
       attrs.perm.map((axis) => x.shape[axis]),

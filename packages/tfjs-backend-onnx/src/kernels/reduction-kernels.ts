@@ -1,7 +1,7 @@
 import { backend_util, type KernelConfig, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { floatTensor } from '../ort-tensor.js';
 import { callCpuKernel, callKernel } from './call-kernel.js';
-import { defineKernel, SMALL, sizeOf } from './kernel.js';
+import { defineKernel, sizeOf } from './kernel.js';
 
 interface ReductionAttributes {
   axis?: number | number[];
@@ -31,7 +31,8 @@ function mergeAxes(shape: readonly number[], axes: readonly number[]): { dims: n
 function reductionKernel(name: string, op: string): KernelConfig {
   return defineKernel<{ x: TensorInfo }, ReductionAttributes>(name, ({ inputs, attrs, backend }) => {
     const { x } = inputs;
-    if (x.dtype !== 'float32' || sizeOf(x.shape) < SMALL) return callCpuKernel(backend, name, inputs, attrs);
+    if (x.dtype !== 'float32' || sizeOf(x.shape) < backend.smallTensor)
+      return callCpuKernel(backend, name, inputs, attrs);
     const axes = util.parseAxisParam((attrs.axis ?? attrs.reductionIndices) as number[], x.shape);
     const [kept, lost] = backend_util.computeOutAndReduceShapes(x.shape, axes);
     if (sizeOf(lost) === 1) return callCpuKernel(backend, name, inputs, attrs);
@@ -75,6 +76,40 @@ function reductionKernel(name: string, op: string): KernelConfig {
   });
 }
 
+/** Largest or smallest value along one run of axes, NaN if there is one, which onnxruntime's reductions overlook. */
+function extremumKernel(name: 'Max' | 'Min'): KernelConfig {
+  return defineKernel<{ x: TensorInfo }, ReductionAttributes>(name, ({ inputs, attrs, backend }) => {
+    const { x } = inputs;
+    const axes = util.parseAxisParam((attrs.axis ?? attrs.reductionIndices) as number[], x.shape);
+    const [kept] = backend_util.computeOutAndReduceShapes(x.shape, axes);
+    const { dims, reduced } = mergeAxes(x.shape, axes);
+    if (x.dtype !== 'float32' || reduced.length !== 1 || sizeOf(x.shape) < backend.smallTensor) {
+      return callCpuKernel(backend, name, inputs, attrs);
+    }
+    const out = backend.allocate(
+      attrs.keepDims ? backend_util.expandShapeToKeepDim(kept, axes) : kept,
+      'float32',
+    );
+    const inner = sizeOf(dims.slice(reduced[0] + 1));
+    extremum(backend.floats(x), dims[reduced[0]], inner, name === 'Max' ? 1 : -1, out.values);
+    return out.info;
+  });
+}
+
+/** `x` is [outer, length, inner]; `sign` 1 keeps the largest, -1 the smallest. */
+function extremum(x: Float32Array, length: number, inner: number, sign: number, out: Float32Array): void {
+  for (let position = 0; position < out.length; position++) {
+    const start = Math.floor(position / inner) * length * inner + (position % inner);
+    let best = x[start];
+    for (let i = 1, at = start + inner; i < length; i++, at += inner) {
+      const value = x[at];
+      // A NaN fails every comparison, so it enters by the first and stays by the second.
+      if (!(sign * value <= sign * best) && !Number.isNaN(best)) best = value;
+    }
+    out[position] = best;
+  }
+}
+
 /** Sums over all axes but the last: the gradient of a bias. */
 const columnSums = defineKernel<{ x: TensorInfo }, object>('AuxColumnSums', ({ inputs, backend }) => {
   const { x } = inputs;
@@ -86,8 +121,8 @@ const columnSums = defineKernel<{ x: TensorInfo }, object>('AuxColumnSums', ({ i
 export const reductionKernels: readonly KernelConfig[] = [
   reductionKernel('Sum', 'ReduceSum'),
   reductionKernel('Mean', 'ReduceMean'),
-  reductionKernel('Max', 'ReduceMax'),
-  reductionKernel('Min', 'ReduceMin'),
+  extremumKernel('Max'),
+  extremumKernel('Min'),
   reductionKernel('Prod', 'ReduceProd'),
   columnSums,
 ];

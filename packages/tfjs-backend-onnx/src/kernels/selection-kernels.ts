@@ -1,14 +1,19 @@
 import type { KernelConfig, TensorInfo } from '@tensorflow/tfjs-core';
 import { floatTensor, ortTensor } from '../ort-tensor.js';
 import { callCpuKernel } from './call-kernel.js';
-import { defineKernel, SMALL, sizeOf } from './kernel.js';
+import { defineKernel, sizeOf } from './kernel.js';
 
 const select = defineKernel<{ condition: TensorInfo; t: TensorInfo; e: TensorInfo }, object>(
   'Select',
   ({ inputs, attrs, backend }) => {
     const { condition, t, e } = inputs;
     const size = sizeOf(t.shape);
-    if (t.dtype !== 'float32' || e.dtype !== 'float32' || size < SMALL || sizeOf(condition.shape) !== size) {
+    if (
+      t.dtype !== 'float32' ||
+      e.dtype !== 'float32' ||
+      size < backend.smallTensor ||
+      sizeOf(condition.shape) !== size
+    ) {
       return callCpuKernel(backend, 'Select', inputs, attrs);
     }
     const out = backend.allocate(t.shape, 'float32');
@@ -38,7 +43,7 @@ const select = defineKernel<{ condition: TensorInfo; t: TensorInfo; e: TensorInf
 const addN = defineKernel<TensorInfo[], object>('AddN', ({ inputs, attrs, backend }) => {
   const tensors = Object.values(inputs);
   const size = sizeOf(tensors[0].shape);
-  if (size < SMALL || tensors.length < 2 || tensors.some((x) => x.dtype !== 'float32')) {
+  if (size < backend.smallTensor || tensors.length < 2 || tensors.some((x) => x.dtype !== 'float32')) {
     return callCpuKernel(backend, 'AddN', inputs, attrs);
   }
   const out = backend.allocate(tensors[0].shape, 'float32');

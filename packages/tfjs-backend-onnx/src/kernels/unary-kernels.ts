@@ -3,7 +3,7 @@ import type { OnnxBackend } from '../onnx-backend.js';
 import type { OnnxAttribute, OnnxGraph, OnnxInitializer, OnnxNode } from '../onnx-model.js';
 import { floatTensor } from '../ort-tensor.js';
 import { callCpuKernel } from './call-kernel.js';
-import { defineKernel, SMALL, sizeOf } from './kernel.js';
+import { defineKernel, sizeOf } from './kernel.js';
 
 /** Nodes from `x` to `y` for an elementwise function. */
 export interface ElementwiseGraph {
@@ -46,7 +46,8 @@ export function runUnary(
 function unaryKernel(name: string, build: () => ElementwiseGraph): KernelConfig {
   return defineKernel<{ x: TensorInfo }, object>(name, ({ inputs, attrs, backend }) => {
     const { x } = inputs;
-    if (x.dtype !== 'float32' || sizeOf(x.shape) < SMALL) return callCpuKernel(backend, name, inputs, attrs);
+    if (x.dtype !== 'float32' || sizeOf(x.shape) < backend.smallTensor)
+      return callCpuKernel(backend, name, inputs, attrs);
     return runUnary(backend, x, name, build);
   });
 }
@@ -62,7 +63,7 @@ const leakyRelu = defineKernel<{ x: TensorInfo }, { alpha: number }>(
   ({ inputs, attrs, backend }) => {
     const { x } = inputs;
     const { alpha } = attrs;
-    if (x.dtype !== 'float32' || sizeOf(x.shape) < SMALL)
+    if (x.dtype !== 'float32' || sizeOf(x.shape) < backend.smallTensor)
       return callCpuKernel(backend, 'LeakyRelu', inputs, attrs);
     return runUnary(backend, x, `LeakyRelu/${alpha}`, () => single('LeakyRelu', { alpha: { float: alpha } }));
   },
@@ -73,7 +74,7 @@ const clip = defineKernel<{ x: TensorInfo }, { clipValueMin: number; clipValueMa
   ({ inputs, attrs, backend }) => {
     const { x } = inputs;
     const { clipValueMin, clipValueMax } = attrs;
-    if (x.dtype !== 'float32' || sizeOf(x.shape) < SMALL) {
+    if (x.dtype !== 'float32' || sizeOf(x.shape) < backend.smallTensor) {
       return callCpuKernel(backend, 'ClipByValue', inputs, attrs);
     }
     return runUnary(backend, x, `Clip/${clipValueMin}/${clipValueMax}`, () => ({
@@ -87,7 +88,7 @@ const clip = defineKernel<{ x: TensorInfo }, { clipValueMin: number; clipValueMa
 const step = defineKernel<{ x: TensorInfo }, { alpha: number }>('Step', ({ inputs, attrs, backend }) => {
   const { x } = inputs;
   const { alpha } = attrs;
-  if (x.dtype !== 'float32' || alpha !== 0 || sizeOf(x.shape) < SMALL) {
+  if (x.dtype !== 'float32' || alpha !== 0 || sizeOf(x.shape) < backend.smallTensor) {
     return callCpuKernel(backend, 'Step', inputs, attrs);
   }
   const values = backend.floats(x);
