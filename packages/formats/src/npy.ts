@@ -6,18 +6,20 @@ import { decodeUnsigned, type UnsignedDType, unsignedBytes } from './unsigned.js
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]; // \x93NUMPY
 
-const DTYPES: Readonly<Record<string, TensorDType>> = {
-  f8: 'float64',
-  f4: 'float32',
-  f2: 'float16',
-  i8: 'int64',
-  i4: 'int32',
-  i2: 'int16',
-  i1: 'int8',
-  u1: 'uint8',
-  b1: 'bool',
-};
-const UNSIGNED: Readonly<Record<string, UnsignedDType>> = { u2: 'uint16', u4: 'uint32', u8: 'uint64' };
+const DTYPES = new Map<string, TensorDType>(
+  Object.entries({
+    f8: 'float64',
+    f4: 'float32',
+    f2: 'float16',
+    i8: 'int64',
+    i4: 'int32',
+    i2: 'int16',
+    i1: 'int8',
+    u1: 'uint8',
+    b1: 'bool',
+  }),
+);
+const UNSIGNED = new Map<string, UnsignedDType>(Object.entries({ u2: 'uint16', u4: 'uint32', u8: 'uint64' }));
 
 /** NumPy has no bfloat16: it is written as float32, which holds it exactly. */
 const DESCRIPTIONS: Readonly<Record<TensorDType, string>> = {
@@ -57,25 +59,35 @@ export function readNpy(bytes: Uint8Array): NamedTensor {
 }
 
 function parse(file: Uint8Array): NamedTensor {
-  const { descr, fortranOrder, shape, dataOffset } = readNpyHeader(file);
+  const header = readNpyHeader(file);
+  return decodeNpyElements(file, header.dataOffset, header);
+}
+
+/** Elements in any of NumPy's plain dtypes, byte orders and memory orders as a row-major tensor. */
+export function decodeNpyElements(
+  file: Uint8Array,
+  dataOffset: number,
+  header: Pick<NpyHeader, 'descr' | 'fortranOrder' | 'shape'>,
+): NamedTensor {
+  const { descr, fortranOrder, shape } = header;
   const kind = descr.slice(1);
-  const dtype = DTYPES[kind];
-  const unsigned = UNSIGNED[kind];
-  if (descr.length !== 3 || !'<>|='.includes(descr[0]) || (!dtype && !unsigned)) {
+  const dtype = DTYPES.get(kind);
+  const unsigned = UNSIGNED.get(kind);
+  if (!'<>|='.includes(descr[0]) || (!dtype && !unsigned)) {
     const next = descr.includes('O')
       ? 'It holds pickled Python objects: use readPickledNpy.'
       : 'Save it as float32, int64, uint8 or another plain type.';
-    throw new FormatError('unsupported', `Expected numbers in this npy file, got dtype ${descr}. ${next}`, {
+    throw new FormatError('unsupported', `Expected a NumPy array of numbers, got dtype ${descr}. ${next}`, {
       descr,
     });
   }
-  const count = elementCount(shape, 'the npy array');
-  const size = dtype ? DTYPE_BYTES[dtype] : unsignedBytes(unsigned);
+  const count = elementCount(shape, 'the NumPy array');
+  const size = dtype ? DTYPE_BYTES[dtype] : unsignedBytes(unsigned as UnsignedDType);
   const actual = file.length - dataOffset;
   if (actual < count * size) {
     throw new FormatError(
       'truncated',
-      `Expected ${count * size} bytes of ${descr} data for shape [${shape.join(', ')}] at offset ${dataOffset} of an npy file, got ${actual}. Was the file cut off?`,
+      `Expected ${count * size} bytes of ${descr} data for shape [${shape.join(', ')}] at offset ${dataOffset} of a NumPy array, got ${actual}. Was the file cut off?`,
       { expected: count * size, actual, offset: dataOffset },
     );
   }
@@ -87,7 +99,7 @@ function parse(file: Uint8Array): NamedTensor {
   }
   const rowMajor = dtype
     ? lazyTensor(dtype, shape, () => decodeElements(dtype, data, offset, count))
-    : decodeUnsigned(unsigned, data, offset, shape, count);
+    : decodeUnsigned(unsigned as UnsignedDType, data, offset, shape, count);
   if (!fortranOrder || shape.length < 2 || count === 0) return rowMajor;
   return lazyTensor(rowMajor.dtype, shape, () => toRowMajor(rowMajor.data, shape));
 }

@@ -1,4 +1,5 @@
 import { FormatError, parsing } from './format-error.js';
+import { MAX_INFLATED_BYTES } from './limits.js';
 import { readNpy, writeNpy } from './npy.js';
 import type { NamedTensor, TensorMap } from './tensors.js';
 import { asBytes } from './tensors.js';
@@ -15,6 +16,7 @@ export function readNpz(bytes: Uint8Array): TensorMap {
   const file = asBytes(bytes, 'npz');
   return parsing('npz', () => {
     const tensors: TensorMap = new Map();
+    let unpacked = 0;
     for (const entry of readZipDirectory(file, 'npz').values()) {
       if (!entry.name.endsWith('.npy')) {
         throw new FormatError(
@@ -23,6 +25,14 @@ export function readNpz(bytes: Uint8Array): TensorMap {
           {
             name: entry.name,
           },
+        );
+      }
+      if (entry.size !== entry.compressedSize) unpacked += entry.size;
+      if (unpacked > MAX_INFLATED_BYTES) {
+        throw new FormatError(
+          'limit',
+          `Expected compressed arrays of at most ${MAX_INFLATED_BYTES} bytes in an npz archive, got more at ${entry.name}. Save large arrays with np.savez, uncompressed.`,
+          { name: entry.name, bytes: unpacked },
         );
       }
       const data = readZipEntry(file, entry, { verifyChecksum: true });

@@ -1,7 +1,7 @@
 import { crc32 } from './crc32.js';
 import { FormatError } from './format-error.js';
 import { inflateExact } from './inflate-exact.js';
-import { MAX_PNG_PIXELS } from './limits.js';
+import { MAX_PNG_BYTES, MAX_PNG_PIXELS } from './limits.js';
 
 // Our own decoder rather than fast-png's: that one reads a cut-off image as zeros, mixes up pixels of interlaced
 // images below 8 bits, unpacks without a bound and checks no CRC, all of which matter for label masks.
@@ -184,6 +184,17 @@ export function decodePng(bytes: Uint8Array): DecodedPng {
   let rawBytes = 0;
   for (const pass of passes) rawBytes += pass.height * (1 + Math.ceil((pass.width * bitsPerPixel) / 8));
 
+  if (rawBytes > MAX_PNG_BYTES) {
+    throw new FormatError(
+      'limit',
+      `Expected a PNG of at most ${MAX_PNG_BYTES} bytes unpacked, got ${rawBytes} (${width}x${height}).`,
+      {
+        width,
+        height,
+        rawBytes,
+      },
+    );
+  }
   const raw = inflateExact(joinZlib(data), rawBytes, `the pixels of this ${width}x${height} PNG`);
   const samples =
     bitDepth === 16 ? new Uint16Array(width * height * channels) : new Uint8Array(width * height * channels);
