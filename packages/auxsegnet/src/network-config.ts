@@ -13,6 +13,8 @@ export const networkConfigSchema = z.strictObject({
     outputStride: z.union([z.literal(4), z.literal(8), z.literal(16), z.literal(32)]).default(8),
     /** First layer group that is trained (mobilenetv2: 'block_11' and so on); everything before it is frozen. */
     trainableFrom: z.string().optional(),
+    /** resnet38: spatial dropout in its last two blocks. */
+    dropout: z.boolean().default(true),
     /** safetensors file to start from; relative paths are looked up beside the data and the working folder. */
     weights: z.string().optional(),
   }),

@@ -121,10 +121,10 @@ export function createClassifier(options: {
 
 /** Backbone by its recipe entry. */
 export function backboneFromConfig(config: NetworkConfig['backbone'], seed = 0): Backbone {
-  const { name, width, outputStride, trainableFrom } = config;
+  const { name, width, outputStride, trainableFrom, dropout } = config;
   switch (name) {
     case 'resnet38':
-      return createResNet38({ width, seed });
+      return createResNet38({ width, dropout, seed });
     case 'mobilenetv2':
       return createMobileNetV2({ width, outputStride: outputStride as 8 | 16 | 32, trainableFrom, seed });
     case 'tiny':

@@ -84,7 +84,7 @@ const mobilenet = {
     normalization: 'mobilenet',
   },
   classifier: {
-    epochs: 5, batchSize: 8, lr: 0.001, cropPx: 224, scale: [0.8, 1.2], momentum: 0.9, weightDecay: 0.0001,
+    epochs: 4, batchSize: 8, lr: 0.001, cropPx: 224, scale: [0.8, 1.2], momentum: 0.9, weightDecay: 0.0001,
     outputStride: 16, warmupSteps: 30,
   },
   cam: { scales: [1, 1.5], flip: true },
@@ -93,7 +93,7 @@ const mobilenet = {
   },
   stages: 3,
   train: {
-    epochs: 4, batchSize: 8, lr: 0.0007, warmupSteps: 60, momentum: 0.9, weightDecay: 0.0001, cropPx: 176,
+    epochs: 3, batchSize: 8, lr: 0.0007, warmupSteps: 60, momentum: 0.9, weightDecay: 0.0001, cropPx: 160,
     scale: [0.7, 1.3], scalePer: 'sample', colourJitter: 0.2, paddingLabel: 255,
   },
   crf: vocCrf,

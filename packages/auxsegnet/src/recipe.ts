@@ -125,7 +125,7 @@ export const recipeSchema = z.strictObject({
     saliencyThreshold: fraction.nullable().default(0.06),
     /** Optional third zone: between this and saliencyThreshold the map says nothing. */
     saliencyBackground: fraction.nullable().default(null),
-    /** Saliency training target is 1 above this; null = 0.5. */
+    /** Saliency training target is 1 from this on; null = 0.5. */
     saliencyTarget: fraction.nullable().default(null),
     /** After stage 1: same three values for updated maps, which a CRF has sharpened. */
     updated: z

@@ -42,7 +42,7 @@ export function summaryTables(summary: Summary): string {
   }
   if (summary.comparisons.length > 0) {
     parts.push(
-      'Differences in validation mIoU (points; 95% paired bootstrap interval over images)',
+      'Differences in mIoU (points; 95% paired bootstrap interval over images: training images for labels, else validation)',
       formatTable(
         ['comparison', 'difference', 'interval'],
         summary.comparisons.map((row) => [

@@ -36,7 +36,11 @@ export function verifyWeights(input: {
   strict: boolean;
 }): VerifyResult {
   // Dropout is off where gradients are recorded.
-  const base = { ...input.base, head: { ...input.base.head, dropout: 0 } };
+  const base = {
+    ...input.base,
+    backbone: { ...input.base.backbone, dropout: false },
+    head: { ...input.base.head, dropout: 0 },
+  };
   const { network } = networkFromOfficialTensors(input.weights, base, input);
   const { reference } = input;
   const tags = [...reference.keys()].filter((name) => name.endsWith('_x')).map((name) => name.slice(0, -2));
@@ -63,7 +67,11 @@ export function verifyWeights(input: {
     const [n, height, width] = images.shape;
     const targets = {
       labels: tf.tensor2d(floats(reference, 'labels'), [n, network.numClasses]),
-      saliency: tf.tensor4d(floats(reference, 'salTarget'), [n, height, width, 1]),
+      // Saliency targets are binarised at 0.5 (method facts, section 3).
+      saliency: tf.tensor4d(
+        floats(reference, 'salTarget').map((p) => (p >= 0.5 ? 1 : 0)),
+        [n, height, width, 1],
+      ),
       segmentation: tf.tensor3d(Int32Array.from(floats(reference, 'segTarget')), [n, height, width], 'int32'),
     };
     let losses: number | null = null;

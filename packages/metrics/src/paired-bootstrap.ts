@@ -4,7 +4,7 @@ import { MetricsError } from './metrics-error.js';
 
 /** What {@link pairedBootstrap} compares. */
 export interface PairedBootstrapOptions {
-  /** One confusion matrix per image, of the first method. */
+  /** One confusion matrix (or pseudo-label score) per image, of the first method. */
   a: readonly { counts: ArrayLike<number> }[];
   /** The same images in the same order, of the second method. */
   b: readonly { counts: ArrayLike<number> }[];
@@ -84,8 +84,10 @@ export function pairedBootstrap(options: PairedBootstrapOptions): PairedBootstra
 
 /** [right, true, predicted] pixels per class: all that IoU needs of a confusion matrix. */
 function compact(counts: ArrayLike<number>, numClasses: number): Float64Array {
-  checkCounts(counts, numClasses ** 2);
-  const { right, truth, predicted } = classTotals(counts, numClasses);
+  // Pseudo-label scores have one more column, for pixels that they leave unlabelled.
+  const columns = counts.length === numClasses * (numClasses + 1) ? numClasses + 1 : numClasses;
+  checkCounts(counts, numClasses * columns);
+  const { right, truth, predicted } = classTotals(counts, numClasses, columns);
   return Float64Array.from([...right, ...truth, ...predicted]);
 }
 

@@ -1,5 +1,5 @@
 import { readIndexedPng, type LabelMap } from '@auxseg/formats';
-import { type ConfusionMatrix, createConfusionMatrix, createPseudoLabelScore } from '@auxseg/metrics';
+import { type ConfusionMatrix, createConfusionMatrix, createPseudoLabelScore, type PseudoLabelScore } from '@auxseg/metrics';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AuxSegNetError } from '../auxsegnet-error.js';
@@ -34,6 +34,18 @@ export function sumConfusion(matrices: readonly ConfusionMatrix[], numClasses: n
   const total = createConfusionMatrix(numClasses, { ignoreLabel: 255 });
   for (const matrix of matrices) total.merge(matrix);
   return total;
+}
+
+/** One pseudo-label score per image, in the order of `ids`. */
+export async function labelScoreByImage(input: EvaluationInput): Promise<PseudoLabelScore[]> {
+  const scores: PseudoLabelScore[] = [];
+  for (const id of input.ids) {
+    const [prediction, truth] = await readPair(input, id);
+    const score = createPseudoLabelScore(input.numClasses);
+    score.update(prediction.data, truth.data);
+    scores.push(score);
+  }
+  return scores;
 }
 
 /** Precision, recall and mIoU of pseudo labels; pixels labelled 255 count as missed, not as wrong precision. */

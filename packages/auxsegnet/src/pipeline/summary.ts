@@ -1,7 +1,8 @@
 import { pairedBootstrap } from '@auxseg/metrics';
 import { branchPredictions } from './branch.js';
 import type { PipelineContext } from './context.js';
-import { confusionByImage } from './evaluate.js';
+import { confusionByImage, labelScoreByImage } from './evaluate.js';
+import { labelFolder } from './stage-zero.js';
 import { scoreNetwork } from './predictions.js';
 
 /** Scores of one set of label maps or predictions, fractions. */
@@ -20,9 +21,13 @@ export interface PseudoLabelRow {
   perClassIoU: (number | null)[];
 }
 
-/** A paired comparison on the validation images: `a` minus `b` in mIoU, with a bootstrap interval over images. */
+/**
+ * A paired comparison: `a` minus `b` in mIoU, with a bootstrap interval over images: validation images for predictions,
+ * scored training images for pseudo labels.
+ */
 export interface Comparison {
   name: string;
+  of: 'prediction' | 'pseudo label';
   a: string;
   b: string;
   difference: number;
@@ -80,6 +85,43 @@ export async function writeSummary(context: PipelineContext): Promise<Summary> {
   summary.comparisons = await compareAll(context);
   await directory.writeJson('summary.json', summary);
   return summary;
+}
+
+/** Every stage's pseudo labels against those that training began with. */
+async function compareLabels(context: PipelineContext): Promise<Comparison[]> {
+  const { recipe, directory, scoreIds, scoreTruth, train } = context;
+  if (scoreTruth === null || scoreIds.length === 0) return [];
+  const numClasses = train.classes.length + 1;
+  const scores = (stage: number) =>
+    labelScoreByImage({
+      predictions: directory.path(labelFolder(stage), 'seg'),
+      ids: scoreIds,
+      truth: scoreTruth,
+      numClasses,
+    });
+  const comparisons: Comparison[] = [];
+  const first = (await directory.has('stage-0/metrics.json')) ? await scores(0) : null;
+  for (let stage = 1; first !== null && stage <= recipe.stages; stage++) {
+    if (!(await directory.has(`stage-${stage}/metrics.json`)) || !(await directory.has(labelFolder(stage), 'seg'))) continue;
+    const { difference, low, high, level } = pairedBootstrap({
+      a: await scores(stage),
+      b: first,
+      numClasses,
+      samples: recipe.evaluation.bootstrapSamples,
+      seed: recipe.seed,
+    });
+    comparisons.push({
+      name: `labels of stage ${stage} against labels of stage 0`,
+      of: 'pseudo label',
+      a: labelFolder(stage),
+      b: labelFolder(0),
+      difference,
+      low,
+      high,
+      level,
+    });
+  }
+  return comparisons;
 }
 
 async function compareAll(context: PipelineContext): Promise<Comparison[]> {
@@ -142,8 +184,8 @@ async function compareAll(context: PipelineContext): Promise<Comparison[]> {
       samples: recipe.evaluation.bootstrapSamples,
       seed: recipe.seed,
     });
-    comparisons.push({ name, a, b, difference, low, high, level });
+    comparisons.push({ name, of: 'prediction', a, b, difference, low, high, level });
   }
-  return comparisons;
+  return [...(await compareLabels(context)), ...comparisons];
 }
 

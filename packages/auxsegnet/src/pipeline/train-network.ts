@@ -17,7 +17,7 @@ export interface TrainingJob {
   schedule: Schedule;
   losses: LossWeights;
   targets?: { segmentation: LabelTarget; saliency: SaliencyTarget };
-  /** Saliency above this is a positive of the saliency loss. */
+  /** Saliency of at least this is a positive of the saliency loss. */
   saliencyTarget: number;
   metadata: WeightsMetadata;
   /** Weight file in the run directory. */
@@ -168,5 +168,5 @@ function lossOfBatch(network: AuxSegNet, batch: Batch, job: TrainingJob) {
 
 /** Targets 0 and 1; the negative values of padding stay. */
 function binarise(saliency: Float32Array, threshold: number): Float32Array {
-  return saliency.map((value) => (value < 0 ? value : value > threshold ? 1 : 0));
+  return saliency.map((value) => (value < 0 ? value : value >= threshold ? 1 : 0));
 }
