@@ -174,7 +174,8 @@ describe.each(['cpu', 'wasm', 'onnx'] as const)('against PyTorch, ResNet-38 at w
             difference += (value - ours.data[j]) ** 2;
             norm += value ** 2;
           });
-          worst.push({ name: ours.name, error: Math.sqrt(difference / norm) });
+          // phi's bias cancels in the row softmax: its gradient is rounding around zero, compared on the largest one's scale.
+          worst.push({ name: ours.name, error: Math.sqrt(difference) / Math.max(Math.sqrt(norm), 3e-6) });
         });
         worst.sort((a, b) => b.error - a.error);
         expect(worst.length).toBeGreaterThan(40);
