@@ -16,6 +16,13 @@ def fnv1a(text: str) -> int:
     return h
 
 
+def mixed(z: int) -> int:
+    """MurmurHash3's 32-bit finaliser."""
+    z = ((z ^ (z >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
+    z = ((z ^ (z >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
+    return z ^ (z >> 16)
+
+
 def hashed_values(name: str, count: int) -> np.ndarray:
     """float32 [count] in [-1, 1)."""
     with np.errstate(over="ignore"):
