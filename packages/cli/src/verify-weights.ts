@@ -30,7 +30,7 @@ const lossOrder = ['classification', 'saliencyInitial', 'saliencyRefined', 'segm
  * Gradients smaller than this share of the largest one's norm are compared on that scale: some are zero in exact arithmetic
  * (a bias of phi adds the same number to a whole row before its softmax), and what is recorded of them is rounding.
  */
-const NEGLIGIBLE = 1e-6;
+const NEGLIGIBLE = 1e-5;
 
 /** Runs the network on the recorded inputs and compares (formats: docs/formats.md, "Recorded references"). */
 export function verifyWeights(input: {
