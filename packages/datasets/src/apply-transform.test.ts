@@ -66,7 +66,7 @@ describe('against OpenCV', () => {
 
       const labels = new Uint8Array(g.outputWidth * g.outputHeight);
       transformLabels({ data: bytes(`labels${c.i}`), geometry: g, pad: 255, out: labels, offset: 0 });
-      expect(Array.from(labels)).toEqual(Array.from(bytes(`labels${c.i}_out`)));
+      expect(Buffer.from(labels).equals(Buffer.from(bytes(`labels${c.i}_out`)))).toBe(true);
 
       const saliency = new Float32Array(labels.length);
       transformSaliency({
@@ -78,7 +78,10 @@ describe('against OpenCV', () => {
         offset: 0,
       });
       const wanted = floats(`saliency${c.i}_out`);
-      for (let k = 0; k < saliency.length; k++) expect(Math.abs(saliency[k] - wanted[k])).toBeLessThan(2e-5);
+      let worstSaliency = 0;
+      for (let k = 0; k < saliency.length; k++)
+        worstSaliency = Math.max(worstSaliency, Math.abs(saliency[k] - wanted[k]));
+      expect(worstSaliency).toBeLessThan(2e-5);
     },
   );
 
@@ -144,7 +147,7 @@ describe('a planned sample', () => {
       expect(geometry.copyWidth).toBe(Math.min(crop.width, geometry.scaledWidth));
       expect(geometry.cutX + geometry.copyWidth).toBeLessThanOrEqual(geometry.scaledWidth);
       expect(geometry.putX + geometry.copyWidth).toBeLessThanOrEqual(crop.width);
-      expect(Array.from(resampleImage(data, geometry))).toEqual(Array.from(slowly(data, geometry)));
+      expect(Buffer.compare(resampleImage(data, geometry), slowly(data, geometry))).toBe(0);
     }
   });
 
@@ -168,17 +171,20 @@ describe('a planned sample', () => {
       transformLabels({ data: labels, geometry: g, pad: 255, out: outLabels, offset: 3 });
       transformSaliency({ data: labels, gain: 0.5, geometry: g, pad: 0.25, out: outSaliency, offset: 3 });
       let padded = 0;
+      let wrong = 0;
       for (let p = 0; p < 400; p++) {
         const v = outImage[7 + p * 3 + 1];
         if (v === -9) {
           padded++;
-          expect(outLabels[3 + p]).toBe(255);
-          expect(outSaliency[3 + p]).toBe(0.25);
-        } else {
-          expect(outLabels[3 + p]).toBe(Math.round(v / 100));
-          expect(outSaliency[3 + p]).toBeCloseTo(outLabels[3 + p] / 2, 6);
+          if (outLabels[3 + p] !== 255 || outSaliency[3 + p] !== 0.25) wrong++;
+        } else if (
+          outLabels[3 + p] !== Math.round(v / 100) ||
+          Math.abs(outSaliency[3 + p] - outLabels[3 + p] / 2) > 1e-6
+        ) {
+          wrong++;
         }
       }
+      expect(wrong).toBe(0);
       expect(padded).toBe(400 - g.copyWidth * g.copyHeight);
       expect(outImage.subarray(0, 7).every((v) => v === 0)).toBe(true);
     }

@@ -1,5 +1,5 @@
-import { availableParallelism } from 'node:os';
 import { DatasetError } from './dataset-error.js';
+import { defaultWorkers } from './default-workers.js';
 import { checkTransform } from './plan-transform.js';
 import { type BatchItem, type BatchJob, produceBatch } from './produce-batch.js';
 import { createRandom, randomPermutation } from './random.js';
@@ -53,7 +53,7 @@ export function createLoader(options: LoaderOptions): Loader {
   const { dataset, targets, transform, batchSize, seed } = options;
   const ids = options.ids ?? dataset.ids;
   const shuffle = options.shuffle ?? true;
-  const workers = options.workers ?? Math.min(4, Math.max(1, availableParallelism() - 1));
+  const workers = options.workers ?? defaultWorkers();
   const prefetch = options.prefetch ?? Math.max(4, 2 * workers);
   const demand = (ok: boolean, name: string, expected: string, came: unknown): void => {
     if (!ok)
@@ -89,7 +89,7 @@ export function createLoader(options: LoaderOptions): Loader {
     batchSize,
   );
 
-  const pool = workers > 0 ? createWorkerPool(workers) : null;
+  const pool = workers > 0 ? createWorkerPool<BatchJob, Batch>(workers) : null;
   const stats = { batches: 0, waitedMs: 0 };
 
   const epochIds = (index: number): string[] => {
@@ -124,7 +124,15 @@ export function createLoader(options: LoaderOptions): Loader {
     const work = async (): Promise<Batch> => {
       const members = order.slice(batch * batchSize, (batch + 1) * batchSize);
       const items = await Promise.all(members.map(describe));
-      const job: BatchJob = { seed, epoch, batch, transform, numClasses: dataset.classes.length, items };
+      const job: BatchJob = {
+        kind: 'batch',
+        seed,
+        epoch,
+        batch,
+        transform,
+        numClasses: dataset.classes.length,
+        items,
+      };
       if (cancelled || !pool) return produceBatch(job);
       const submitted = pool.submit(job);
       cancelJob = submitted.cancel;

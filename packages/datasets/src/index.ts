@@ -1,3 +1,10 @@
+export {
+  type CheckDataOptions,
+  checkData,
+  type DataFinding,
+  type DataFindingCode,
+  type DataReport,
+} from './check-data.js';
 export { createLoader, type Loader, type LoaderOptions } from './create-loader.js';
 export {
   createSyntheticDataset,
@@ -5,7 +12,11 @@ export {
   type SyntheticDatasetOptions,
 } from './create-synthetic-dataset.js';
 export { DatasetError, type DatasetErrorCode } from './dataset-error.js';
+export type { WholeImage } from './decode-whole-image.js';
+export { type IterateImagesOptions, iterateImages } from './iterate-images.js';
 export { normalizationStatistics, normalizeImage } from './normalization.js';
+export { type CocoDataset, type CocoDatasetOptions, openCocoDataset } from './open-coco-dataset.js';
+export { type FolderDataset, type FolderDatasetOptions, openFolderDataset } from './open-folder-dataset.js';
 export {
   labelsFromMask,
   openVocDataset,
@@ -18,6 +29,8 @@ export { parseVocAnnotation } from './parse-voc-annotation.js';
 export { createRandom, type Random, randomPermutation } from './random.js';
 export { type ReadImageOptions, readImage, readImageSize } from './read-image.js';
 export { readMask } from './read-mask.js';
+export { repairMask } from './repair-mask.js';
+export { type SynthesizeOptions, synthesizeDataset } from './synthesize-dataset.js';
 export { SYNTHETIC_CLASSES } from './synthetic-scene.js';
 export type {
   Batch,
@@ -31,3 +44,9 @@ export type {
   TransformOptions,
 } from './types.js';
 export { VOC_CLASSES } from './voc-classes.js';
+export {
+  digestDataset,
+  type WriteDatasetOptions,
+  type WriteDatasetResult,
+  writeDataset,
+} from './write-dataset.js';

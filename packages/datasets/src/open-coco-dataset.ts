@@ -20,6 +20,8 @@ export interface CocoDatasetOptions {
   readonly listFile?: string;
   /** A subset of the category names, in the order wanted; default all, ordered by category id (1..90 -> 1..80). */
   readonly classes?: readonly string[];
+  /** Leave out images that are not in the folder, telling about each, instead of failing. */
+  readonly skipMissing?: (file: string) => void;
   /** Called while the file is read. */
   readonly onProgress?: (bytesRead: number) => void;
 }
@@ -170,7 +172,11 @@ export async function openCocoDataset(options: CocoDatasetOptions): Promise<Coco
   const folder = resolve(options.images);
   const present = new Set(await readdir(folder).catch(() => [] as string[]));
   const missing = ids.filter((id) => !present.has(byId.get(id)?.fileName as string));
-  if (missing.length > 0) {
+  if (options.skipMissing) {
+    for (const id of missing) options.skipMissing(join(folder, byId.get(id)?.fileName as string));
+    const gone = new Set(missing);
+    ids = ids.filter((id) => !gone.has(id));
+  } else if (missing.length > 0) {
     throw new DatasetError(
       'missing-file',
       `Expected ${ids.length} images in ${folder}, ${missing.length} are missing: ${missing.slice(0, 3).join(', ')}${missing.length > 3 ? ', ...' : ''}. ` +

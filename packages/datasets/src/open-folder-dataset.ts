@@ -22,6 +22,10 @@ export interface FolderDatasetOptions {
   readonly classes?: readonly string[];
   /** What to do with images that no label names: 'error' (default) or 'skip'. */
   readonly unlabelled?: 'error' | 'skip';
+  /** Told about each image without labels when these are skipped. */
+  readonly onUnlabelled?: (file: string) => void;
+  /** Leave out rows whose image is missing, telling about each, instead of failing. */
+  readonly onMissing?: (file: string) => void;
 }
 
 /** A user's own folder as a data set. */
@@ -112,7 +116,8 @@ export async function openFolderDataset(options: FolderDatasetOptions): Promise<
     files.set(id, path);
     labels.set(id, l);
   }
-  if (missing.length > 0) {
+  if (options.onMissing) missing.forEach(options.onMissing);
+  else if (missing.length > 0) {
     throw new DatasetError(
       'missing-file',
       `Expected the images named in ${table.where} below ${imageRoot}, ${missing.length} are missing or ambiguous: ${missing.slice(0, 3).join(', ')}. Copy them there or remove their rows.`,
@@ -131,6 +136,7 @@ export async function openFolderDataset(options: FolderDatasetOptions): Promise<
       { missing: without },
     );
   }
+  if (options.unlabelled === 'skip') for (const p of without) options.onUnlabelled?.(join(imageRoot, p));
   const ids = [...files.keys()];
   if (ids.length === 0) {
     throw new DatasetError(

@@ -25,6 +25,8 @@ export interface VocDatasetOptions {
   readonly split?: string;
   /** Path of a list in any style that `parseList` reads. */
   readonly listFile?: string;
+  /** The parsed list itself, instead of reading it. */
+  readonly entries?: readonly ListEntry[];
   /** A subset of the class names, in the order wanted; default: all of them. */
   readonly classes?: readonly string[];
   /** Where image-level labels come from; 'auto' takes the first that exists, in the order of the type; 'none' = all zero (prediction only). */
@@ -69,7 +71,7 @@ interface ImageLabelsJson {
  */
 export async function openVocDataset(options: VocDatasetOptions): Promise<VocDataset> {
   const root = resolve(options.root);
-  const entries = await readEntries(root, options);
+  const entries = options.entries ?? (await readEntries(root, options));
   const imageFiles = await locateImages(root, entries);
   const json = await readImageLabelsJson(root, options);
   const known = json ? json.classes : [...VOC_CLASSES];

@@ -24,6 +24,7 @@ export interface BatchItem {
 
 /** Everything that determines one batch: producing it twice, anywhere, gives the same bytes. */
 export interface BatchJob {
+  readonly kind: 'batch';
   readonly seed: number;
   readonly epoch: number;
   readonly batch: number;
@@ -167,7 +168,8 @@ async function decodeItem(item: BatchItem): Promise<Decoded> {
   return { image, segmentation, saliency };
 }
 
-async function decodeImage(source: BatchItem['image']): Promise<RgbImage> {
+/** Decodes, draws or passes on the pixels of one image. */
+export async function decodeImage(source: BatchItem['image']): Promise<RgbImage> {
   if (source.type === 'pixels') return source.image;
   if (source.type === 'file') return readImage(source.file);
   const { width, height, image } = drawCached(source.options, source.index);

@@ -1,30 +1,29 @@
 import { Worker } from 'node:worker_threads';
+import type { DataJob } from './data-worker.js';
 import { DatasetError, type DatasetErrorCode } from './dataset-error.js';
-import type { BatchJob } from './produce-batch.js';
-import type { Batch } from './types.js';
 
-/** Worker threads that produce batches. */
-export interface WorkerPool {
+/** Worker threads for decoding and transforming. */
+export interface WorkerPool<Job extends DataJob, Result> {
   /** Queues a job on the least loaded worker. */
-  submit(job: BatchJob): { result: Promise<Batch>; cancel(): void };
+  submit(job: Job): { result: Promise<Result>; cancel(): void };
   close(): Promise<void>;
 }
 
-interface Pending {
-  readonly job: BatchJob;
-  readonly resolve: (batch: Batch) => void;
+interface Pending<Result> {
+  readonly job: DataJob;
+  readonly resolve: (result: Result) => void;
   readonly reject: (error: Error) => void;
 }
 
-interface Member {
+interface Member<Result> {
   readonly worker: Worker;
   readonly progress: Int32Array;
-  readonly pending: Map<number, Pending>;
+  readonly pending: Map<number, Pending<Result>>;
 }
 
-interface Reply {
+interface Reply<Result> {
   readonly task: number;
-  readonly batch?: Batch;
+  readonly result?: Result;
   readonly error?: {
     message: string;
     stack?: string;
@@ -36,58 +35,60 @@ interface Reply {
 // Worker threads run plain JavaScript: started from the TypeScript sources (our own tests), the built file is used.
 function workerUrl(): URL {
   const here = import.meta.url;
-  return new URL(here.endsWith('.ts') ? '../dist/loader-worker.js' : './loader-worker.js', here);
+  return new URL(here.endsWith('.ts') ? '../dist/data-worker.js' : './data-worker.js', here);
 }
 
 /**
  * Creates a pool; threads start with the first job and never keep the process alive while they are idle.
  * A worker that dies fails its jobs with an error naming the sample in work; the next job starts a new worker.
  */
-export function createWorkerPool(size: number, url: URL = workerUrl()): WorkerPool {
-  const members: (Member | null)[] = new Array(size).fill(null);
+export function createWorkerPool<Job extends DataJob, Result>(
+  size: number,
+  url: URL = workerUrl(),
+): WorkerPool<Job, Result> {
+  const members: (Member<Result> | null)[] = new Array(size).fill(null);
   let nextTask = 1;
   let closed = false;
 
-  const settle = (member: Member, task: number): Pending | undefined => {
+  const settle = (member: Member<Result>, task: number): Pending<Result> | undefined => {
     const pending = member.pending.get(task);
     member.pending.delete(task);
     if (member.pending.size === 0) member.worker.unref();
     return pending;
   };
 
-  const start = (slot: number): Member => {
+  const start = (slot: number): Member<Result> => {
     const shared = new SharedArrayBuffer(8);
     const worker = new Worker(url, {
       workerData: { progress: shared },
-      name: `auxseg-loader-${slot}`,
+      name: `auxseg-data-${slot}`,
       execArgv: [],
     });
-    const member: Member = { worker, progress: new Int32Array(shared), pending: new Map() };
+    const member: Member<Result> = { worker, progress: new Int32Array(shared), pending: new Map() };
     worker.unref();
-    worker.on('message', ({ task, batch, error }: Reply) => {
+    worker.on('message', ({ task, result, error }: Reply<Result>) => {
       const pending = settle(member, task);
       if (!pending) return; // cancelled
-      if (batch) pending.resolve(batch);
-      else pending.reject(reviveError(error as NonNullable<Reply['error']>));
+      if (error) pending.reject(reviveError(error));
+      else pending.resolve(result as Result);
     });
     const died = (reason: string): void => {
       if (members[slot] === member) members[slot] = null;
       if (member.pending.size === 0) return;
       const running = member.pending.get(Atomics.load(member.progress, 0));
-      const item = running?.job.items[Atomics.load(member.progress, 1)];
-      const file = item?.image.type === 'file' ? item.image.file : undefined;
-      const sample = item ? `sample ${item.id}${file ? ` (${file})` : ''}` : 'no sample';
+      const { id, file } = describeSample(running?.job, Atomics.load(member.progress, 1));
       const error = new DatasetError(
         'worker-died',
-        `Expected a loader worker to deliver its batches, but it ended (${reason}) while working on ${sample}. ` +
+        `Expected a data worker to deliver its work, but it ended (${reason}) while working on ` +
+          `${id === undefined ? 'no sample' : `sample ${id}${file ? ` (${file})` : ''}`}. ` +
           'Check that image; if memory ran out, use fewer workers or a smaller prefetch.',
-        { reason, id: item?.id, file },
+        { reason, id, file },
       );
       for (const pending of member.pending.values()) pending.reject(error);
       member.pending.clear();
     };
     worker.on('error', (error) => died(error.message));
-    worker.on('exit', (code) => died(closed ? 'the loader was closed' : `exit code ${code}`));
+    worker.on('exit', (code) => died(closed ? 'the pool was closed' : `exit code ${code}`));
     members[slot] = member;
     return member;
   };
@@ -105,9 +106,9 @@ export function createWorkerPool(size: number, url: URL = workerUrl()): WorkerPo
       for (let i = 1; i < size; i++) if (load(i) < load(slot)) slot = i;
       const member = members[slot] ?? start(slot);
       const task = nextTask++;
-      const result = new Promise<Batch>((resolve, reject) =>
-        member.pending.set(task, { job, resolve, reject }),
-      );
+      const result = new Promise<Result>((resolve, reject) => {
+        member.pending.set(task, { job, resolve, reject });
+      });
       result.catch(() => {}); // awaited later and in order; until then it must not count as unhandled
       member.worker.ref();
       member.worker.postMessage({ type: 'job', task, job });
@@ -125,8 +126,15 @@ export function createWorkerPool(size: number, url: URL = workerUrl()): WorkerPo
   };
 }
 
-function reviveError({ message, stack, code, details }: NonNullable<Reply['error']>): Error {
+function describeSample(job: DataJob | undefined, position: number): { id?: string; file?: string } {
+  if (!job) return {};
+  if (job.kind === 'inspect') return { id: job.id, file: job.image ?? job.mask };
+  const item = job.kind === 'batch' ? job.items[position] : job.item;
+  return { id: item?.id, file: item?.image.type === 'file' ? item.image.file : undefined };
+}
+
+function reviveError({ message, stack, code, details }: NonNullable<Reply<unknown>['error']>): Error {
   const error = code ? new DatasetError(code, message, details) : new Error(message);
-  if (stack) error.stack = `${stack}\n    in a loader worker`;
+  if (stack) error.stack = `${stack}\n    in a data worker`;
   return error;
 }

@@ -1,0 +1,587 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { basename, extname, join, resolve } from 'node:path';
+import { DatasetError } from './dataset-error.js';
+import { type InspectJob, inspectSample, type SampleInspection } from './inspect-sample.js';
+import { mapConcurrently } from './map-concurrently.js';
+import { openCocoDataset } from './open-coco-dataset.js';
+import { openFolderDataset } from './open-folder-dataset.js';
+import { openVocDataset } from './open-voc-dataset.js';
+import { parseList } from './parse-list.js';
+import type { Dataset } from './types.js';
+import { createWorkerPool } from './worker-pool.js';
+
+/** One kind of problem, with all the places where it was seen. */
+export interface DataFinding {
+  readonly code: DataFindingCode;
+  readonly severity: 'error' | 'warning';
+  readonly message: string;
+  readonly repair: string;
+  readonly count: number;
+  /** The first places, at most 20: files, ids or lines. */
+  readonly examples: readonly string[];
+}
+
+export type DataFindingCode =
+  | 'unusable-list'
+  | 'unusable-labels'
+  | 'missing-image'
+  | 'missing-mask'
+  | 'missing-labels'
+  | 'unlisted-image'
+  | 'unreadable-image'
+  | 'unreadable-mask'
+  | 'mask-not-indexed'
+  | 'mask-without-palette'
+  | 'mask-value'
+  | 'size-mismatch'
+  | 'label-mask-disagreement'
+  | 'unlabelled-image'
+  | 'duplicate-across-splits'
+  | 'duplicate-within-split'
+  | 'id-in-two-splits'
+  | 'empty-class';
+
+/** Everything that a check found out about a data folder. */
+export interface DataReport {
+  readonly root: string;
+  readonly layout: 'voc' | 'coco' | 'folder';
+  readonly classes: readonly string[];
+  /** Images per split. */
+  readonly splits: Readonly<Record<string, number>>;
+  /** Images per split that carry each class: [K]. */
+  readonly classFrequency: Readonly<Record<string, readonly number[]>>;
+  /** Images of all splits that carry both classes; the diagonal counts single classes: [K][K]. */
+  readonly coOccurrence: readonly (readonly number[])[];
+  readonly findings: readonly DataFinding[];
+  /** True when no finding is an error. */
+  readonly ok: boolean;
+  readonly imagesRead: number;
+}
+
+export interface CheckDataOptions {
+  readonly root: string;
+  /** Lists to check; default every list of the folder. */
+  readonly splits?: readonly string[];
+  /** Worker threads; default all cores. */
+  readonly workers?: number;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+interface Found {
+  readonly severity: DataFinding['severity'];
+  readonly message: string;
+  readonly repair: string;
+  readonly places: string[];
+}
+
+const MAX_EXAMPLES = 20;
+
+// One place for the words, so that every finding says what to do about it.
+const FINDINGS: Record<DataFindingCode, Omit<Found, 'places'>> = {
+  'unusable-list': {
+    severity: 'error',
+    message: 'A list cannot be used',
+    repair: 'Correct the line named: one id, one image path, or an image and a mask path on each line.',
+  },
+  'unusable-labels': {
+    severity: 'error',
+    message: 'The image-level labels or annotations cannot be used',
+    repair: 'Correct the file named; see docs/formats.md for the layouts.',
+  },
+  'missing-image': {
+    severity: 'error',
+    message: 'Ids or rows without an image',
+    repair: 'Copy the images there, or remove the ids from the list.',
+  },
+  'missing-mask': {
+    severity: 'warning',
+    message: 'Images without a mask (masks are needed for evaluation only)',
+    repair: 'Add the masks, or evaluate on a list of those that have one.',
+  },
+  'missing-labels': {
+    severity: 'error',
+    message: 'Ids without image-level labels',
+    repair: 'Add them to the label file, or make labels from the masks with labelsFrom: masks.',
+  },
+  'unlisted-image': {
+    severity: 'warning',
+    message: 'Images that are in no list',
+    repair: 'Add their ids to a list, or leave them: they are not used.',
+  },
+  'unreadable-image': {
+    severity: 'error',
+    message: 'Images that cannot be read whole',
+    repair: 'Copy or download them again, or remove their ids from the lists.',
+  },
+  'unreadable-mask': {
+    severity: 'error',
+    message: 'Masks that cannot be read',
+    repair: 'Export them again as palette PNGs.',
+  },
+  'mask-not-indexed': {
+    severity: 'error',
+    message: 'Masks saved in colour (RGB, RGBA) or with 16 bits instead of class indices',
+    repair: 'Run "auxseg data convert --repair-masks": it looks the colours up in the palette.',
+  },
+  'mask-without-palette': {
+    severity: 'warning',
+    message: 'Masks that look black: grey PNGs of class indices without a palette (they are read correctly)',
+    repair: 'Run "auxseg data convert --repair-masks" to give them the VOC palette.',
+  },
+  'mask-value': {
+    severity: 'error',
+    message: 'Mask values outside the classes',
+    repair: 'Check the class list and the palette order; 0 is background, 255 is ignored.',
+  },
+  'size-mismatch': {
+    severity: 'error',
+    message: 'Masks of another size than their image',
+    repair: 'Take image and mask from the same release; resize a mask with nearest neighbour only.',
+  },
+  'label-mask-disagreement': {
+    severity: 'warning',
+    message: 'Image-level labels that disagree with the mask',
+    repair: 'Look at the pairs named: small or difficult objects explain a few, a wrong class order many.',
+  },
+  'unlabelled-image': {
+    severity: 'warning',
+    message: 'Images with no class at all',
+    repair: 'Fine as negatives for the classifier; otherwise add their labels.',
+  },
+  'duplicate-across-splits': {
+    severity: 'error',
+    message: 'The same picture in two splits',
+    repair: 'Remove it from one of them: scores on the second would be too good.',
+  },
+  'duplicate-within-split': {
+    severity: 'warning',
+    message: 'The same picture twice in one split',
+    repair: 'Remove one of the two.',
+  },
+  'id-in-two-splits': {
+    severity: 'warning',
+    message: 'Ids in two lists',
+    repair:
+      'Intended when one list holds the other (train within train_aug); otherwise remove them from one.',
+  },
+  'empty-class': {
+    severity: 'warning',
+    message: 'Classes that no image of a split carries',
+    repair: 'Leave the class out with "classes", or add images.',
+  },
+};
+
+/**
+ * Reads a whole data folder once, in worker threads, and reports what is in it and what is wrong with it. The layout is recognised: VOC
+ * (JPEGImages), COCO (annotations/instances_*.json), else one's own folder.
+ * @throws DatasetError 'missing-file' when there is no such folder; everything else becomes a finding.
+ */
+export async function checkData(options: CheckDataOptions): Promise<DataReport> {
+  const root = resolve(options.root);
+  const isFolder = await stat(root).then(
+    (s) => s.isDirectory(),
+    () => false,
+  );
+  if (!isFolder)
+    throw new DatasetError('missing-file', `Expected a data folder at ${root}, found none. Check the path.`, {
+      file: root,
+    });
+  const findings = new Map<DataFindingCode, Found>();
+  const report: Report = (code, place) => {
+    const found = findings.get(code) ?? { ...FINDINGS[code], places: [] };
+    found.places.push(place);
+    findings.set(code, found);
+  };
+  const layout = await recognise(root);
+  const splits =
+    layout === 'voc'
+      ? await planVoc(root, options.splits, report)
+      : layout === 'coco'
+        ? await planCoco(root, options.splits, report)
+        : await planFolder(root, options.splits, report);
+
+  // One inspection per image file, however many lists hold it.
+  const samples = new Map<string, PlannedSample>();
+  for (const split of splits) for (const s of split.samples) samples.set(s.key, s);
+  const workers = options.workers ?? availableParallelism();
+  const pool = workers > 0 ? createWorkerPool<InspectJob, SampleInspection>(workers) : null;
+  const keys = [...samples.keys()];
+  const inspections = new Map<string, SampleInspection>();
+  let done = 0;
+  try {
+    await mapConcurrently(keys, Math.max(1, 2 * workers), async (key) => {
+      const { id, image, mask } = samples.get(key) as PlannedSample;
+      const job: InspectJob = { kind: 'inspect', id, image, mask };
+      inspections.set(key, await (pool ? pool.submit(job).result : inspectSample(job)));
+      options.onProgress?.(++done, keys.length);
+    });
+  } finally {
+    await pool?.close();
+  }
+
+  for (const key of keys)
+    judge(samples.get(key) as PlannedSample, inspections.get(key) as SampleInspection, report);
+  await checkCocoTruth(splits, report);
+  findDuplicates(splits, inspections, report);
+
+  const classes = splits.find((s) => s.dataset)?.dataset?.classes ?? [];
+  const classFrequency: Record<string, number[]> = {};
+  const coOccurrence = classes.map(() => new Array<number>(classes.length).fill(0));
+  const counted = new Set<string>();
+  for (const { name, dataset, samples: own } of splits) {
+    const frequency = new Array<number>(classes.length).fill(0);
+    for (const { key, labels } of own) {
+      if (!labels) continue;
+      const present = classes.flatMap((_, k) => (labels[k] ? [k] : []));
+      if (present.length === 0) report('unlabelled-image', `${name}: ${samples.get(key)?.id}`);
+      for (const k of present) frequency[k]++;
+      if (counted.has(key)) continue;
+      counted.add(key);
+      for (const a of present) for (const b of present) coOccurrence[a][b]++;
+    }
+    classFrequency[name] = frequency;
+    if (dataset) {
+      for (const [k, n] of frequency.entries()) if (n === 0) report('empty-class', `${name}: ${classes[k]}`);
+    }
+  }
+
+  const list: DataFinding[] = [...findings].map(([code, { places, ...words }]) => ({
+    code,
+    ...words,
+    count: places.length,
+    examples: places.slice(0, MAX_EXAMPLES),
+  }));
+  list.sort((a, b) => (a.severity === b.severity ? b.count - a.count : a.severity === 'error' ? -1 : 1));
+  return {
+    root,
+    layout,
+    classes,
+    splits: Object.fromEntries(splits.map((s) => [s.name, s.samples.length])),
+    classFrequency,
+    coOccurrence,
+    findings: list,
+    ok: list.every((f) => f.severity !== 'error'),
+    imagesRead: keys.length,
+  };
+}
+
+type Report = (code: DataFindingCode, place: string) => void;
+
+interface PlannedSample {
+  /** The image file, which may stand in several lists. */
+  readonly key: string;
+  readonly id: string;
+  readonly image?: string;
+  readonly mask?: string;
+  readonly labels?: Uint8Array;
+  /** Mask value -> label, -1 = not allowed. */
+  readonly mapping?: Int16Array;
+}
+
+interface PlannedSplit {
+  readonly name: string;
+  readonly dataset?: Dataset;
+  readonly samples: PlannedSample[];
+}
+
+async function recognise(root: string): Promise<DataReport['layout']> {
+  const names = await readdir(root);
+  if (names.includes('JPEGImages')) return 'voc';
+  if (names.includes('annotations')) {
+    const files = await readdir(join(root, 'annotations')).catch(() => [] as string[]);
+    if (files.some((f) => /^instances_.*\.json$/.test(f))) return 'coco';
+  }
+  return 'folder';
+}
+
+/** Sorts an error of opening a split into findings; missing files and labels are reported one by one. */
+function reportOpening(error: unknown, split: string, report: Report): string[] {
+  if (!(error instanceof DatasetError)) throw error;
+  const missing = (error.details['missing'] as string[] | undefined) ?? [];
+  if (error.code === 'missing-file' && missing.length > 0) {
+    for (const m of missing) report('missing-image', m);
+  } else if (error.code === 'missing-labels' && missing.length > 0) {
+    for (const m of missing) report('missing-labels', `${split}: ${m}`);
+  } else if (error.code === 'bad-list' || error.code === 'empty-list') report('unusable-list', error.message);
+  else report('unusable-labels', error.message);
+  return missing;
+}
+
+async function planVoc(
+  root: string,
+  wanted: readonly string[] | undefined,
+  report: Report,
+): Promise<PlannedSplit[]> {
+  const listFolder = join(root, 'ImageSets/Segmentation');
+  const lists =
+    wanted ??
+    (await readdir(listFolder).catch(() => [] as string[]))
+      .filter((f) => f.endsWith('.txt'))
+      .map((f) => f.slice(0, -4))
+      .sort();
+  if (lists.length === 0) report('unusable-list', `Expected lists in ${listFolder}, found none`);
+  const present = new Set(await readdir(join(root, 'JPEGImages')));
+  const listed = new Set<string>();
+  const plans: PlannedSplit[] = [];
+  for (const name of lists) {
+    const file = join(listFolder, `${name}.txt`);
+    const text = await readFile(file, 'utf8').catch(() => null);
+    if (text === null) {
+      report('unusable-list', `Expected a list at ${file}, found none`);
+      continue;
+    }
+    let entries: ReturnType<typeof parseList>;
+    try {
+      entries = parseList(text, file);
+    } catch (error) {
+      reportOpening(error, name, report);
+      continue;
+    }
+    for (const e of entries) listed.add(e.id);
+    // What is missing is reported and left out, until the rest can be opened.
+    const gone = new Set<string>();
+    let dataset: Awaited<ReturnType<typeof openVocDataset>> | undefined;
+    let labelled = true;
+    for (let attempt = 0; attempt < 4 && !dataset; attempt++) {
+      const rest = entries.filter((e) => !gone.has(e.id));
+      if (rest.length === 0) break;
+      try {
+        dataset = await openVocDataset({
+          root,
+          split: name,
+          entries: rest,
+          labelsFrom: labelled ? 'auto' : 'none',
+        });
+      } catch (error) {
+        const missing = reportOpening(error, name, report);
+        if ((error as DatasetError).code === 'missing-file' && missing.length > 0)
+          for (const path of missing) gone.add(basename(path, extname(path)));
+        else labelled = false;
+      }
+    }
+    if (!dataset) continue;
+    const open = dataset;
+    const masks = new Map<string, Set<string>>();
+    const samples: PlannedSample[] = [];
+    for (const id of open.ids) {
+      const mask = open.maskFile(id);
+      const folder = join(mask, '..');
+      if (!masks.has(folder)) masks.set(folder, new Set(await readdir(folder).catch(() => [] as string[])));
+      const names = masks.get(folder) as Set<string>;
+      const hasMask = names.has(basename(mask));
+      if (!hasMask && names.size > 0) report('missing-mask', mask);
+      const image = open.imageFile(id);
+      samples.push({
+        key: image,
+        id,
+        image,
+        mask: hasMask ? mask : undefined,
+        labels: labelled ? open.imageLabels(id) : undefined,
+        mapping: open.maskMapping,
+      });
+    }
+    plans.push({ name, dataset: open, samples });
+  }
+  for (const file of present) {
+    const id = basename(file, extname(file));
+    if (!wanted && !listed.has(id) && !file.startsWith('.'))
+      report('unlisted-image', join(root, 'JPEGImages', file));
+  }
+  return plans;
+}
+
+async function planCoco(
+  root: string,
+  wanted: readonly string[] | undefined,
+  report: Report,
+): Promise<PlannedSplit[]> {
+  const folder = join(root, 'annotations');
+  const names = (await readdir(folder))
+    .flatMap((f) => /^instances_(.*)\.json$/.exec(f)?.[1] ?? [])
+    .filter((n) => !wanted || wanted.includes(n))
+    .sort();
+  const plans: PlannedSplit[] = [];
+  for (const name of names) {
+    const candidates = [name, `images/${name}`, 'images'];
+    const folders = await Promise.all(
+      candidates.map((c) =>
+        readdir(join(root, c)).then(
+          () => c,
+          () => null,
+        ),
+      ),
+    );
+    const images = join(root, folders.find((c) => c !== null) ?? name);
+    try {
+      const dataset = await openCocoDataset({
+        annotations: join(folder, `instances_${name}.json`),
+        images,
+        include: 'all',
+        skipMissing: (file) => report('missing-image', file),
+      });
+      plans.push({
+        name,
+        dataset,
+        samples: dataset.ids.map((id) => ({
+          key: dataset.imageFile(id),
+          id,
+          image: dataset.imageFile(id),
+          labels: dataset.imageLabels(id),
+        })),
+      });
+    } catch (error) {
+      reportOpening(error, name, report);
+    }
+  }
+  return plans;
+}
+
+async function planFolder(
+  root: string,
+  wanted: readonly string[] | undefined,
+  report: Report,
+): Promise<PlannedSplit[]> {
+  const names = wanted ?? ['all'];
+  const plans: PlannedSplit[] = [];
+  for (const name of names) {
+    const open = (): ReturnType<typeof openFolderDataset> =>
+      openFolderDataset({
+        root,
+        split: wanted ? name : undefined,
+        unlabelled: 'skip',
+        onMissing: (file) => report('missing-image', file),
+        onUnlabelled: (file) => report('missing-labels', file),
+      });
+    try {
+      const dataset = await open();
+      const mapping = new Int16Array(256).fill(-1);
+      for (let k = 0; k <= dataset.classes.length; k++) mapping[k] = k;
+      mapping[255] = 255;
+      const samples: PlannedSample[] = [];
+      for (const id of dataset.ids) {
+        const mask = dataset.truth ? dataset.maskFile(id) : undefined;
+        const hasMask =
+          mask !== undefined &&
+          (await stat(mask).then(
+            () => true,
+            () => false,
+          ));
+        if (mask && !hasMask) report('missing-mask', mask);
+        samples.push({
+          key: dataset.imageFile(id),
+          id,
+          image: dataset.imageFile(id),
+          mask: hasMask ? mask : undefined,
+          labels: dataset.imageLabels(id),
+          mapping,
+        });
+      }
+      plans.push({ name, dataset, samples });
+    } catch (error) {
+      reportOpening(error, name, report);
+    }
+  }
+  return plans;
+}
+
+function judge(sample: PlannedSample, seen: SampleInspection, report: Report): void {
+  if (seen.imageError)
+    report(
+      seen.imageError.code === 'missing-file' ? 'missing-image' : 'unreadable-image',
+      `${sample.image}: ${seen.imageError.message}`,
+    );
+  const header = seen.maskHeader;
+  if (seen.maskError) {
+    const colored =
+      header &&
+      (header.colorType === 'rgb' ||
+        header.colorType === 'rgba' ||
+        header.colorType === 'grey-alpha' ||
+        header.bitDepth === 16);
+    report(
+      colored ? 'mask-not-indexed' : 'unreadable-mask',
+      colored ? `${sample.mask} (${header?.colorType}, ${header?.bitDepth} bits)` : seen.maskError.message,
+    );
+    return;
+  }
+  if (!seen.mask || !sample.mapping) return;
+  if (header?.colorType === 'grey') report('mask-without-palette', sample.mask as string);
+  if (seen.image && (seen.image.width !== seen.mask.width || seen.image.height !== seen.mask.height)) {
+    report(
+      'size-mismatch',
+      `${sample.mask} is ${seen.mask.width}x${seen.mask.height}, its image ${seen.image.width}x${seen.image.height}`,
+    );
+  }
+  const values = Object.keys(seen.mask.counts).map(Number);
+  const outside = values.filter((v) => (sample.mapping as Int16Array)[v] < 0);
+  if (outside.length > 0) {
+    report(
+      'mask-value',
+      `${sample.mask}: ${outside.slice(0, 5).join(', ')}${outside.length > 5 ? ', ...' : ''}`,
+    );
+    return;
+  }
+  if (sample.labels) {
+    const inMask = new Set(
+      values.map((v) => (sample.mapping as Int16Array)[v]).filter((v) => v > 0 && v !== 255),
+    );
+    const differs = sample.labels.findIndex((l, k) => (l === 1) !== inMask.has(k + 1));
+    if (differs >= 0)
+      report(
+        'label-mask-disagreement',
+        `${sample.id}: labels [${indices(sample.labels)}], mask [${[...inMask].sort((a, b) => a - b).join(' ')}]`,
+      );
+  }
+}
+
+const indices = (labels: Uint8Array): string =>
+  Array.from(labels)
+    .flatMap((l, k) => (l ? [k + 1] : []))
+    .join(' ');
+
+/** Rasterises every COCO region once: damaged polygons and run lengths come to light here. */
+async function checkCocoTruth(splits: readonly PlannedSplit[], report: Report): Promise<void> {
+  for (const { dataset, samples } of splits) {
+    if (!dataset || !('categoryIds' in dataset)) continue;
+    for (const { id } of samples) {
+      try {
+        await dataset.truth?.(id);
+      } catch (error) {
+        report('unreadable-mask', `${id}: ${(error as Error).message}`);
+      }
+    }
+    await (dataset as Awaited<ReturnType<typeof openCocoDataset>>).close();
+  }
+}
+
+function findDuplicates(
+  splits: readonly PlannedSplit[],
+  inspections: Map<string, SampleInspection>,
+  report: Report,
+): void {
+  const byHash = new Map<string, { key: string; id: string; splits: Set<string> }[]>();
+  const splitsOf = new Map<string, string[]>();
+  for (const { name, samples } of splits) {
+    for (const { key, id } of samples) {
+      splitsOf.set(key, [...(splitsOf.get(key) ?? []), name]);
+      const hash = inspections.get(key)?.image?.hash;
+      if (!hash) continue;
+      const same = byHash.get(hash) ?? [];
+      byHash.set(hash, same);
+      const own = same.find((s) => s.key === key);
+      if (own) own.splits.add(name);
+      else same.push({ key, id, splits: new Set([name]) });
+    }
+  }
+  for (const [key, names] of splitsOf)
+    if (names.length > 1) report('id-in-two-splits', `${basename(key)}: ${names.join(', ')}`);
+  for (const same of byHash.values()) {
+    for (let i = 1; i < same.length; i++) {
+      const [a, b] = [same[0], same[i]];
+      const shared = [...a.splits].some((s) => b.splits.has(s));
+      const place = `${a.id} (${[...a.splits].join(', ')}) = ${b.id} (${[...b.splits].join(', ')})`;
+      report(shared ? 'duplicate-within-split' : 'duplicate-across-splits', place);
+    }
+  }
+}

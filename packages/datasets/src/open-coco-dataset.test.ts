@@ -1,0 +1,168 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { encodeRle, rleToString } from '@auxseg/formats';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { streamJsonElements } from './json-element-stream.js';
+import { openCocoDataset } from './open-coco-dataset.js';
+
+let root = '';
+let annotations = '';
+const square = (x: number, y: number, side: number): number[] => [
+  x,
+  y,
+  x + side,
+  y,
+  x + side,
+  y + side,
+  x,
+  y + side,
+];
+
+// Key order, white space, escapes and unknown fields as real files have them.
+function instances(): string {
+  const rleMask = new Uint8Array(12 * 10).fill(0);
+  for (let i = 0; i < 6; i++) rleMask[i * 12 + 11] = 1;
+  const rle = encodeRle({ width: 12, height: 10, data: rleMask });
+  return JSON.stringify(
+    {
+      info: { description: 'a "quoted" ] } \\ text', list: [1, [2, { images: [] }]] },
+      images: [
+        { id: 42, width: 12, height: 10, file_name: 'COCO_train2014_000000000042.jpg', note: 'ä ] }' },
+        { id: 7, width: 5, height: 5, file_name: 'COCO_train2014_000000000007.jpg' },
+        { id: 9, width: 4, height: 4, file_name: 'COCO_train2014_000000000009.jpg' },
+      ],
+      annotations: [
+        {
+          id: 1,
+          image_id: 42,
+          category_id: 90,
+          iscrowd: 0,
+          segmentation: [square(1, 1, 4), square(7, 6, 2)],
+        },
+        { id: 2, image_id: 42, category_id: 3, iscrowd: 0, segmentation: [square(3, 3, 3)] },
+        {
+          id: 3,
+          image_id: 42,
+          category_id: 1,
+          iscrowd: 1,
+          segmentation: { size: [10, 12], counts: [0, 120] },
+        },
+        {
+          id: 4,
+          image_id: 42,
+          category_id: 3,
+          iscrowd: 0,
+          segmentation: { size: [10, 12], counts: rleToString(rle) },
+        },
+        { id: 5, image_id: 7, category_id: 1, iscrowd: 0, segmentation: { size: [5, 5], counts: [0, 25] } },
+      ],
+      categories: [
+        { id: 90, name: 'toothbrush' },
+        { id: 1, name: 'person' },
+        { id: 3, name: 'car' },
+      ],
+    },
+    null,
+    1,
+  );
+}
+
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), 'auxseg-coco-'));
+  mkdirSync(join(root, 'train2014'));
+  for (const n of [42, 7, 9])
+    writeFileSync(join(root, 'train2014', `COCO_train2014_${String(n).padStart(12, '0')}.jpg`), '');
+  annotations = join(root, 'instances_train2014.json');
+  writeFileSync(annotations, instances());
+});
+afterAll(() => rmSync(root, { recursive: true }));
+
+describe('openCocoDataset', () => {
+  test('classes in the order of category ids, crowds skipped, later regions on top', async () => {
+    const dataset = await openCocoDataset({ annotations, images: join(root, 'train2014') });
+    expect(dataset.classes).toEqual(['person', 'car', 'toothbrush']);
+    expect(dataset.categoryIds).toEqual([1, 3, 90]);
+    expect(dataset.ids).toEqual(['COCO_train2014_000000000042', 'COCO_train2014_000000000007']);
+    expect(Array.from(dataset.imageLabels(dataset.ids[0]))).toEqual([0, 1, 1]);
+    const { width, height, data } = await dataset.truth(dataset.ids[0]);
+    expect([width, height]).toEqual([12, 10]);
+    const rows = Array.from({ length: 10 }, (_, y) =>
+      Array.from(data.subarray(y * 12, y * 12 + 12)).join(''),
+    );
+    expect(rows).toEqual([
+      '000000000002',
+      '033330000002',
+      '033330000002',
+      '033222000002',
+      '033222000002',
+      '000222000002',
+      '000000033000',
+      '000000033000',
+      '000000000000',
+      '000000000000',
+    ]);
+    expect((await dataset.truth(dataset.ids[1])).data.every((v) => v === 1)).toBe(true);
+    await dataset.close();
+  });
+
+  test('both list conventions, lists of numbers or names, class subsets', async () => {
+    const images = join(root, 'train2014');
+    expect((await openCocoDataset({ annotations, images, include: 'all' })).ids).toHaveLength(3);
+    const listFile = join(root, 'list.txt');
+    writeFileSync(listFile, '9\r\nCOCO_train2014_000000000042.jpg');
+    const listed = await openCocoDataset({ annotations, images, listFile });
+    expect(listed.ids).toEqual(['COCO_train2014_000000000009', 'COCO_train2014_000000000042']);
+    expect((await listed.truth(listed.ids[0])).data.every((v) => v === 0)).toBe(true);
+    const subset = await openCocoDataset({ annotations, images, classes: ['toothbrush', 'person'] });
+    expect(Array.from(subset.imageLabels('COCO_train2014_000000000042'))).toEqual([1, 0]);
+    expect(new Set((await subset.truth('COCO_train2014_000000000042')).data)).toEqual(new Set([0, 1]));
+    await Promise.all([listed.close(), subset.close()]);
+  });
+
+  test('the file may be cut at any chunk boundary', async () => {
+    const expected = JSON.parse(instances());
+    for (const pad of [0, 1, 1048576 - 900, 1048576 - 431, 1048576 - 205]) {
+      const file = join(root, 'padded.json');
+      // White space moves the boundary of the 1 MiB chunks through strings, elements and escapes.
+      writeFileSync(file, `${' '.repeat(pad)}${instances()}`);
+      const seen: Record<string, unknown[]> = { images: [], annotations: [], categories: [] };
+      await streamJsonElements(file, Object.keys(seen), ({ key, bytes }) =>
+        seen[key].push(JSON.parse(bytes.toString())),
+      );
+      expect(seen).toEqual({
+        images: expected.images,
+        annotations: expected.annotations,
+        categories: expected.categories,
+      });
+    }
+  });
+
+  test('what is wrong is named', async () => {
+    const images = join(root, 'train2014');
+    await expect(openCocoDataset({ annotations: join(root, 'no.json'), images })).rejects.toMatchObject({
+      code: 'missing-file',
+    });
+    await expect(openCocoDataset({ annotations, images: join(root, 'val2014') })).rejects.toThrow(
+      /2 are missing: COCO_train2014/,
+    );
+    await expect(openCocoDataset({ annotations, images, classes: ['cra'] })).rejects.toThrow(
+      /person, car, toothbrush.*"cra"/,
+    );
+    const file = join(root, 'bad.json');
+    for (const [text, message] of [
+      [instances().slice(0, 700), /ends too early at byte 701/ /* the ä has two bytes */],
+      ['[]', /another top level/],
+      ['{"images":[{"id":1}]}', /no id or file_name/],
+      ['{"images":[],"annotations":[]}', /no categories/],
+      [
+        '{"annotations":[{"image_id":5,"category_id":1}],"categories":[{"id":1,"name":"a"}]}',
+        /names the image 5/,
+      ],
+      ['{"images":[{"id": nul}]}', /no JSON/],
+    ] as const) {
+      writeFileSync(file, text);
+      await expect(openCocoDataset({ annotations: file, images })).rejects.toThrow(message);
+    }
+  });
+});

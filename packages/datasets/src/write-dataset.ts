@@ -1,0 +1,247 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { copyFile, mkdir, rename } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import {
+  encodeRle,
+  type LabelMap,
+  rleArea,
+  rleToString,
+  type ScoreMap,
+  writeGrayPng,
+  writeIndexedPng,
+} from '@auxseg/formats';
+import sharp from 'sharp';
+import { DatasetError } from './dataset-error.js';
+import { mapConcurrently } from './map-concurrently.js';
+import type { Dataset } from './types.js';
+import { writeFileAtomically } from './write-file-atomically.js';
+
+export interface WriteDatasetOptions {
+  /** Split name -> data set; all with the same classes. */
+  readonly splits: Readonly<Record<string, Dataset>>;
+  readonly out: string;
+  /** 'voc' = JPEGImages, SegmentationClass, ImageSets, image-labels.json; 'coco' = <split>/ and annotations/instances_<split>.json. */
+  readonly layout: 'voc' | 'coco';
+  /** Write truth masks where the data set has them; default true. */
+  readonly masks?: boolean;
+  /** Also write saliency/<id>.png, 8-bit grey. */
+  readonly saliency?: (split: string, id: string) => Promise<ScoreMap>;
+  /** For images that lie in no file (or in one that is no JPEG, PNG or WebP): 'png' (default, exact) or 'jpg' (quality 95). */
+  readonly imageFormat?: 'png' | 'jpg';
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface WriteDatasetResult {
+  readonly images: number;
+  readonly masks: number;
+  /** Pixels of 255 that the layout cannot hold: COCO has no such label, they become background there. */
+  readonly ignoredPixelsLost: number;
+}
+
+const JPEG_QUALITY = 95;
+const WRITES_AT_ONCE = 8;
+
+/**
+ * Writes data sets to disk in VOC or COCO layout. Image files are copied byte for byte where there are any; masks become palette PNGs with
+ * values 1..K, or one compressed RLE region per class and image. Finished files are replaced atomically, so the command may be run again.
+ * @throws DatasetError 'write-failed', 'bad-option', and whatever reading the data can throw.
+ */
+export async function writeDataset(options: WriteDatasetOptions): Promise<WriteDatasetResult> {
+  const { splits, out, layout } = options;
+  const names = Object.keys(splits);
+  const classes = splits[names[0]]?.classes;
+  if (!classes || names.some((n) => splits[n].classes.join('\n') !== classes.join('\n'))) {
+    throw new DatasetError(
+      'bad-option',
+      `Expected one or more splits with the same classes, came ${names.join(', ') || 'none'}. Open them with the same class list.`,
+      { splits: names },
+    );
+  }
+  const total = names.reduce((n, split) => n + splits[split].ids.length, 0);
+  const result = { images: 0, masks: 0, ignoredPixelsLost: 0 };
+  const progress = (): void => {
+    result.images++;
+    options.onProgress?.(result.images, total);
+  };
+  if (layout === 'voc') await writeVoc(options, classes, result, progress);
+  else for (const split of names) await writeCocoSplit(options, split, classes, result, progress);
+  await writeFileAtomically(join(out, 'classes.txt'), `${classes.join('\n')}\n`);
+  return result;
+}
+
+type Counters = { -readonly [P in keyof WriteDatasetResult]: WriteDatasetResult[P] };
+
+async function writeVoc(
+  options: WriteDatasetOptions,
+  classes: readonly string[],
+  result: Counters,
+  progress: () => void,
+): Promise<void> {
+  const { splits, out } = options;
+  const labels: Record<string, string[]> = {};
+  for (const [split, dataset] of Object.entries(splits)) {
+    for (const id of dataset.ids) {
+      const row = dataset.imageLabels(id);
+      labels[id] = classes.filter((_, k) => row[k] === 1);
+    }
+    await mapConcurrently(dataset.ids, WRITES_AT_ONCE, async (id) => {
+      await writeImage(dataset, id, join(out, 'JPEGImages'), id, options.imageFormat);
+      if (options.masks !== false && dataset.truth) {
+        await writeFileAtomically(
+          join(out, 'SegmentationClass', `${id}.png`),
+          writeIndexedPng(await dataset.truth(id)),
+        );
+        result.masks++;
+      }
+      await writeSaliency(options, split, id);
+      progress();
+    });
+    await writeFileAtomically(
+      join(out, 'ImageSets/Segmentation', `${split}.txt`),
+      `${dataset.ids.join('\n')}\n`,
+    );
+  }
+  const json = { classes: ['background', ...classes], vocIds: [0, ...classes.map((_, k) => k + 1)], labels };
+  await writeFileAtomically(join(out, 'image-labels.json'), `${JSON.stringify(json, null, 1)}\n`);
+}
+
+async function writeCocoSplit(
+  options: WriteDatasetOptions,
+  split: string,
+  classes: readonly string[],
+  result: Counters,
+  progress: () => void,
+): Promise<void> {
+  const dataset = options.splits[split];
+  const folder = join(options.out, 'annotations');
+  await mkdir(folder, { recursive: true });
+  const file = join(folder, `instances_${split}.json`);
+  const temporary = `${file}.tmp`;
+  const stream = createWriteStream(temporary);
+  const failed = once(stream, 'error').then(([error]) => {
+    throw new DatasetError(
+      'write-failed',
+      `Could not write ${file}: ${(error as Error).message}. Check that the folder is writable and the disk has room.`,
+      { file },
+    );
+  });
+  failed.catch(() => {});
+  const write = async (text: string): Promise<void> => {
+    if (!stream.write(text)) await Promise.race([once(stream, 'drain'), failed]);
+  };
+  // Annotations go out as they are made; the short list of images follows, so that memory stays bounded.
+  await write('{"annotations":[');
+  const images: string[] = [];
+  let annotation = 0;
+  for (const [i, id] of dataset.ids.entries()) {
+    const written = await writeImage(dataset, id, join(options.out, split), id, options.imageFormat);
+    images.push(
+      JSON.stringify({ id: i + 1, file_name: written.name, width: written.width, height: written.height }),
+    );
+    if (options.masks !== false && dataset.truth) {
+      const map = await dataset.truth(id);
+      result.masks++;
+      for (let p = 0; p < map.data.length; p++) if (map.data[p] === 255) result.ignoredPixelsLost++;
+      for (const region of regionsOf(map, classes.length)) {
+        annotation++;
+        await write(
+          `${annotation > 1 ? ',' : ''}\n${JSON.stringify({ id: annotation, image_id: i + 1, ...region, iscrowd: 0 })}`,
+        );
+      }
+    }
+    await writeSaliency(options, split, id);
+    progress();
+  }
+  const categories = classes.map((name, k) => ({ id: k + 1, name, supercategory: name }));
+  await write(`\n],"categories":${JSON.stringify(categories)},"images":[\n${images.join(',\n')}\n]}\n`);
+  stream.end();
+  await Promise.race([once(stream, 'finish'), failed]);
+  await rename(temporary, file);
+}
+
+/** One region per class: compressed RLE, box [x,y,width,height] and area, as COCO's annotations hold them. */
+function regionsOf(
+  map: LabelMap,
+  numClasses: number,
+): { category_id: number; segmentation: object; bbox: number[]; area: number }[] {
+  const { width, height, data } = map;
+  const present = new Uint8Array(256);
+  for (let p = 0; p < data.length; p++) present[data[p]] = 1;
+  const regions = [];
+  for (let v = 1; v <= numClasses; v++) {
+    if (!present[v]) continue;
+    const rle = encodeRle({ width, height, data: data.map((x) => (x === v ? 1 : 0)) });
+    let [x0, y0, x1, y1] = [width, height, -1, -1];
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        if (data[y * width + x] !== v) continue;
+        x0 = Math.min(x0, x);
+        x1 = Math.max(x1, x);
+        y0 = Math.min(y0, y);
+        y1 = y;
+      }
+    }
+    regions.push({
+      category_id: v,
+      segmentation: { size: [height, width], counts: rleToString(rle) },
+      bbox: [x0, y0, x1 - x0 + 1, y1 - y0 + 1],
+      area: rleArea(rle),
+    });
+  }
+  return regions;
+}
+
+async function writeImage(
+  dataset: Dataset,
+  id: string,
+  folder: string,
+  name: string,
+  format: 'png' | 'jpg' = 'png',
+): Promise<{ name: string; width: number; height: number }> {
+  const source = dataset.imageSource?.(id);
+  const extension = source?.type === 'file' ? extname(source.file).toLowerCase() : '';
+  const { image } = await dataset.sample(id); // also proves that the file can be read
+  const { width, height } = image;
+  if (source?.type === 'file' && ['.jpg', '.jpeg', '.png', '.webp'].includes(extension)) {
+    const file = `${name}${extension}`;
+    await mkdir(folder, { recursive: true });
+    await copyFile(source.file, join(folder, file)).catch((error: Error) => {
+      throw new DatasetError(
+        'write-failed',
+        `Could not copy ${source.file} to ${folder}: ${error.message}. Check that the folder is writable and the disk has room.`,
+        { file: source.file },
+      );
+    });
+    return { name: file, width, height };
+  }
+  const pipeline = sharp(image.data, { raw: { width, height, channels: 3 } });
+  const bytes = await (format === 'jpg'
+    ? pipeline.jpeg({ quality: JPEG_QUALITY, chromaSubsampling: '4:4:4' })
+    : pipeline.png()
+  ).toBuffer();
+  await writeFileAtomically(join(folder, `${name}.${format}`), bytes);
+  return { name: `${name}.${format}`, width, height };
+}
+
+async function writeSaliency(options: WriteDatasetOptions, split: string, id: string): Promise<void> {
+  if (!options.saliency) return;
+  const { width, height, data } = await options.saliency(split, id);
+  const grey = Uint8Array.from(data, (v) => Math.min(255, Math.max(0, Math.round(v * 255))));
+  await writeFileAtomically(
+    join(options.out, 'saliency', `${id}.png`),
+    writeGrayPng({ width, height, data: grey }),
+  );
+}
+
+/** SHA-256 over ids, images, labels and truth of a data set: equal data sets have equal digests. */
+export async function digestDataset(dataset: Dataset): Promise<string> {
+  const hash = createHash('sha256');
+  for (const id of dataset.ids) {
+    const { image, labels } = await dataset.sample(id);
+    hash.update(`${id}:${image.width}x${image.height}:`).update(image.data).update(labels);
+    if (dataset.truth) hash.update((await dataset.truth(id)).data);
+  }
+  return hash.digest('hex');
+}
