@@ -15,6 +15,7 @@ export function checkUnit(what: string, value: number): void {
 export function checkThresholds(source: string, thresholds: SaliencyThresholds): void {
   checkUnit(`${source}'s foreground threshold`, thresholds.foreground);
   checkUnit(`${source}'s background threshold`, thresholds.background);
+  if (thresholds.single !== undefined) checkUnit(`${source}'s single threshold`, thresholds.single);
   if (thresholds.background > thresholds.foreground) {
     throw new SaliencyError(
       'BAD_OPTION',

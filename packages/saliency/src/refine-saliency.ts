@@ -40,7 +40,7 @@ export function refineSaliency(source: SaliencySource, options: RefineSaliencyOp
       share,
     });
   }
-  const thresholds = options.thresholds ?? { foreground: 0.5, background: 0.06 };
+  const thresholds = options.thresholds ?? { foreground: 0.5, background: 0.06, single: 0.5 };
   checkThresholds(name, thresholds);
   return {
     name,

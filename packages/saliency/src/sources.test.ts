@@ -15,6 +15,13 @@ import { refineSaliency } from './refine-saliency.js';
 import { conformanceSamples, saliencySourceConformance } from './testing.js';
 import type { SaliencySource } from './types.js';
 
+/** RGBA, 3x1: black, a half-transparent 51, white. */
+const RGBA_PNG =
+  'iVBORw0KGgoAAAANSUhEUgAAAAMAAAABCAYAAAAb4BS0AAAAFUlEQVR4nGNgYGD4b2xs3PD/////ABmpBhUtWO8aAAAAAElFTkSuQmCC';
+/** Grey JPEG, 16x16, every pixel 153. */
+const GREY_JPEG =
+  '/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAIBAQEBAQIBAQECAgICAgQDAgICAgUEBAMEBgUGBgYFBgYGBwkIBgcJBwYGCAsICQoKCgoKBggLDAsKDAkKCgr/wAALCAAQABABAREA/8QAFQABAQAAAAAAAAAAAAAAAAAAAAf/xAAUEAEAAAAAAAAAAAAAAAAAAAAA/9oACAEBAAA/ALIA/9k=';
+
 const samples = conformanceSamples();
 const plainSample = (id: string, width: number, height: number) => ({
   id,
@@ -97,20 +104,12 @@ describe('createFileSaliency', () => {
     expect(Array.from((await read('gray', writeGrayPng(gray), 3, 1)).map.data)).toEqual(expected);
     const rgb = { width: 3, height: 1, data: Uint8Array.of(0, 0, 0, 51, 51, 51, 255, 255, 255) };
     expect(Array.from((await read('rgb', writeRgbPng(rgb), 3, 1)).map.data)).toEqual(expected);
-    const { default: sharp } = await import('sharp');
-    const rgba = Buffer.from([0, 0, 0, 255, 51, 51, 51, 128, 255, 255, 255, 255]);
-    const png = await sharp(rgba, { raw: { width: 3, height: 1, channels: 4 } })
-      .png()
-      .toBuffer();
+    const png = Buffer.from(RGBA_PNG, 'base64');
     expect(Array.from((await read('rgba', png, 3, 1)).map.data)).toEqual(expected);
   });
 
   test('reads JPEG when there is no PNG', async () => {
-    const { default: sharp } = await import('sharp');
-    const jpeg = await sharp(Buffer.alloc(16 * 16, 153), { raw: { width: 16, height: 16, channels: 1 } })
-      .jpeg({ quality: 95 })
-      .toBuffer();
-    await writeFile(join(dir, 'photo_sal.jpg'), jpeg);
+    await writeFile(join(dir, 'photo_sal.jpg'), Buffer.from(GREY_JPEG, 'base64'));
     const map = await createFileSaliency({ dir, suffix: '_sal' }).map(plainSample('photo', 16, 16));
     for (const value of map.data) expect(value).toBeCloseTo(0.6, 2);
   });

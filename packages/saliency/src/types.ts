@@ -6,6 +6,8 @@ export interface SaliencyThresholds {
   readonly foreground: number;
   /** A pixel with saliency at or below this may be called background. */
   readonly background: number;
+  /** The one threshold to use in a rule without a middle zone; where absent, `foreground`. */
+  readonly single?: number;
 }
 
 /** What a source is given of an image; every `ImageSample` of `@auxseg/datasets` fits. */
