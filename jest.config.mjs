@@ -18,4 +18,6 @@ export default {
   },
   transformIgnorePatterns: ['/node_modules/', '/dist/'],
   testTimeout: 60_000,
+  // TensorFlow.js keeps its engine on the global object and looks at it while a test file is torn down.
+  testEnvironmentOptions: { globalsCleanup: 'off' },
 };

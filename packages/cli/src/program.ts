@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addCrfCommand } from './commands/crf.js';
+import { addDataCommands } from './commands/data.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addEvaluateCommand } from './commands/evaluate.js';
 import { addPredictCommand } from './commands/predict.js';
@@ -24,6 +25,7 @@ export function createProgram(signal: AbortSignal): Command {
   addRunCommands(program, signal);
   addPredictCommand(program, signal);
   addEvaluateCommand(program);
+  addDataCommands(program, signal);
   addWeightsCommands(program);
   addCrfCommand(program, signal);
   addReportCommand(program);

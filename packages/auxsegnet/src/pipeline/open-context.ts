@@ -1,5 +1,12 @@
 import { createDenseCrf, type DenseCrf } from '@auxseg/crf';
-import { createSyntheticDataset, type Dataset, openVocDataset, type SyntheticDataset } from '@auxseg/datasets';
+import {
+  createSyntheticDataset,
+  type Dataset,
+  openCocoDataset,
+  openFolderDataset,
+  openVocDataset,
+  type SyntheticDataset,
+} from '@auxseg/datasets';
 import type { LabelMap } from '@auxseg/formats';
 import {
   createConstantSaliency,
@@ -36,8 +43,21 @@ export async function openRecipeData(recipe: Recipe): Promise<RecipeData> {
   if (root === undefined) {
     throw new AuxSegNetError('MISSING_INPUT', `Expected the folder of the ${data.kind} data set: give --data DIR or data.root in the recipe.`);
   }
-  const open = (split: string): Promise<Dataset> =>
-    openVocDataset({ root, split, classes: data.classes });
+  const open = (split: string): Promise<Dataset> => {
+    switch (data.kind as 'voc' | 'folder' | 'coco') {
+      case 'voc':
+        return openVocDataset({ root, split, classes: data.classes });
+      case 'folder':
+        return openFolderDataset({ root, split, classes: data.classes });
+      case 'coco':
+        // The layout of the download: annotations/instances_train2014.json beside train2014/.
+        return openCocoDataset({
+          annotations: join(root, 'annotations', `instances_${split}.json`),
+          images: join(root, split),
+          classes: data.classes,
+        });
+    }
+  };
   const [train, score, val] = [await open(data.train), await open(data.score), await open(data.val)];
   const known = new Set(train.ids);
   return withTruth(

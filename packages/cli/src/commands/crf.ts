@@ -147,7 +147,7 @@ async function readProblem(
     check([0, map.height, map.width]);
     const largest = map.data.reduce((a, b) => (b === 255 ? a : Math.max(a, b)), 0);
     const labels = options.labels === undefined ? Math.max(2, largest + 1) : Number(options.labels);
-    return { labels, unary: unaryFromLabels(map.data, { labels, gtProb: Number(options.gtProb), width, height }) };
+    return { labels, unary: unaryFromLabels(map.data, { labels, gtProb: Number(options.gtProb) }) };
   }
   if (path.endsWith('.png')) {
     const grey = readGrayPng(bytes);
