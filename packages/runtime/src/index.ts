@@ -54,3 +54,6 @@ export { composeFusedAffinity, type FusionWeights, fuseAffinityMaps } from './op
 export { resizeBilinear, upsampleLike } from './ops/resize-bilinear.js';
 export { frozenScaleShift } from './ops/scale-shift.js';
 export { prepareRuntime } from './prepare-runtime.js';
+export { recompute } from './training/recompute.js';
+export { type RunModelOptions, runModel } from './training/run-model.js';
+export { type VariableGradients, variableGradients } from './training/variable-gradients.js';

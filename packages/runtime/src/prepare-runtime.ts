@@ -3,6 +3,7 @@ import { registerGradients } from './gradients/register-gradients.js';
 import { registerSecondOrderGradients } from './gradients/register-second-order.js';
 import { registerHostKernels } from './kernels/host-kernels.js';
 import { patchConvolutions } from './kernels/patch-convolutions.js';
+import { prepareCpu } from './kernels/prepare-cpu.js';
 import { prepareWasm } from './kernels/prepare-wasm.js';
 import { registerLayers } from './layers/register-layers.js';
 
@@ -11,7 +12,7 @@ let globalsPrepared = false;
 
 /** Steps beyond the common ones, by backend. */
 const extraSteps: Record<string, () => void> = {
-  cpu: () => registerHostKernels('cpu'),
+  cpu: prepareCpu,
   onnx: () => registerHostKernels('onnx'),
   wasm: prepareWasm,
 };

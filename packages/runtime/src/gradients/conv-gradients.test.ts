@@ -13,6 +13,12 @@ import {
 import { convolution } from '../ops/convolution.js';
 import { testedBackends } from '../tested-backends.test.support.js';
 import { explicitPads } from './conv-geometry.js';
+import {
+  composeConv2DFilterGradient,
+  composeConv2DInputGradient,
+  composeDepthwiseFilterGradient,
+  composeDepthwiseInputGradient,
+} from './conv2d-gradients.js';
 
 const tolerance = 2e-5;
 
@@ -187,6 +193,25 @@ describe.each(await testedBackends())('convolution gradients on %s', (backend) =
       convolution({ x, filter, strides: c.strides, pads: c.pads, dilations: c.dilations, depthwise: true });
     randomCases(16, 4, false).forEach((c, i) => {
       check({ ...c, filters: 1 }, depthwise, true, i);
+    });
+  });
+
+  test('the compositions that backends without kernels of ours get', () => {
+    [...named, ...randomCases(12, 6, false)].forEach((c, i) => {
+      for (const depthwise of [false, true]) {
+        const one = { ...c, filters: depthwise ? 1 + (i % 2) : c.filters };
+        const { values, x, filter, dy } = tensors(one, depthwise, i);
+        const expected = convReference(one, values.x, values.filter, values.dy, depthwise);
+        const dx = depthwise
+          ? composeDepthwiseInputGradient(dy, filter, x.shape, one)
+          : composeConv2DInputGradient(dy, filter, x.shape, one);
+        const dFilter = depthwise
+          ? composeDepthwiseFilterGradient(x, dy, filter.shape, one)
+          : composeConv2DFilterGradient(x, dy, filter.shape, one);
+        expect(relativeError(dx.dataSync(), expected.dx)).toBeLessThan(tolerance);
+        expect(relativeError(dFilter.dataSync(), expected.dFilter)).toBeLessThan(tolerance);
+        tf.dispose([x, filter, dy, dx, dFilter]);
+      }
     });
   });
 
