@@ -77,3 +77,12 @@ export function softmaxGradient(dy: usize, y: usize, rows: i32, columns: i32): v
     y += width;
   }
 }
+
+/** out = a + (b - a) * t. */
+export function interpolate(a: usize, b: usize, t: f32, out: usize, n: i32): void {
+  const weight = f32x4.splat(t);
+  for (let i: usize = 0, end = <usize>n << 2; i < end; i += 16) {
+    const from = v128.load(a + i);
+    v128.store(out + i, f32x4.add(from, f32x4.mul(f32x4.sub(v128.load(b + i), from), weight)));
+  }
+}

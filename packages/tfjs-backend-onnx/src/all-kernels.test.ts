@@ -304,6 +304,10 @@ SPECS['Conv2D'] = [
   { inputs: { x: [2, 9, 8, 16], filter: [3, 3, 16, 24] }, attrs: CONV },
   { inputs: { x: [2, 9, 8, 3], filter: [3, 2, 3, 5] }, attrs: { ...CONV, strides: [2, 1], pad: 'valid' } },
   { inputs: { x: [1, 16, 9, 8], filter: [3, 3, 16, 4] }, attrs: { ...CONV, dataFormat: 'NCHW' } },
+  {
+    inputs: { x: [1, 8, 8, 8], filter: [3, 3, 8, 8] },
+    attrs: { ...CONV, strides: [2, 2], pad: 0, dimRoundingMode: 'ceil' },
+  },
 ];
 const ACTIVATIONS = ['linear', 'relu', 'relu6', 'sigmoid', 'elu', 'leakyrelu', 'prelu'];
 const fusedSpecs = (x: number[], filter: number[], channels: number): Spec[] =>
@@ -357,6 +361,40 @@ SPECS['DepthwiseConv2dNativeBackpropFilter'] = [
     inputs: { x: [2, 9, 8, 16], dy: [2, 5, 4, 16] },
     attrs: { ...GRAD, filterShape: [3, 3, 16, 1] },
   },
+];
+
+const RESIZES: [number[], [number, number]][] = [
+  [
+    [2, 5, 7, 3],
+    [11, 13],
+  ],
+  [
+    [1, 9, 8, 4],
+    [4, 3],
+  ],
+  [
+    [2, 4, 4, 5],
+    [1, 1],
+  ],
+  [
+    [1, 1, 1, 2],
+    [3, 4],
+  ],
+];
+SPECS['ResizeBilinear'] = RESIZES.flatMap(([images, size]) =>
+  [
+    [false, true],
+    [true, false],
+    [false, false],
+  ].map(([alignCorners, halfPixelCenters]) => ({
+    inputs: { images },
+    attrs: { size, alignCorners, halfPixelCenters },
+  })),
+);
+SPECS['MaxPool'] = SPECS['AvgPool'] = [
+  { inputs: { x: [2, 17, 16, 9] }, attrs: { filterSize: 3, strides: 2, pad: 'same' } },
+  { inputs: { x: [2, 17, 16, 9] }, attrs: { filterSize: [2, 3], strides: [1, 2], pad: 'valid' } },
+  { inputs: { x: [1, 4, 4, 2] }, attrs: { filterSize: 2, strides: 2, pad: 0 } },
 ];
 
 const names = [...new Set(fastKernels.map((kernel) => kernel.kernelName))].filter((name) => !OWN.test(name));

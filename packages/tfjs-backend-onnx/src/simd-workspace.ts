@@ -14,6 +14,7 @@ export interface ElementwiseKernels {
   ): void;
   maskedScale(dy: number, y: number, scale: number, rows: number, channels: number, high: number): void;
   softmaxGradient(dy: number, y: number, rows: number, columns: number): void;
+  interpolate(a: number, b: number, t: number, out: number, n: number): void;
 }
 
 /** Kernels and the memory they work in, as floats. */

@@ -21,9 +21,23 @@ export interface ConvGeometry {
   dilations: Pair;
 }
 
+/**
+ * The same geometry with padding behind that reaches the last window: rounding up (`dimRoundingMode`) lets windows start
+ * inside the padded image and end outside.
+ */
+function padToLastWindow(g: ConvGeometry): ConvGeometry {
+  const [top, bottom, left, right] = g.pads;
+  const missing = (axis: 0 | 1, outSize: number, kernel: number, inSize: number) =>
+    (outSize - 1) * g.strides[axis] + g.dilations[axis] * (kernel - 1) + 1 - inSize;
+  const needBottom = missing(0, g.outHeight, g.kernelHeight, g.inHeight) - top;
+  const needRight = missing(1, g.outWidth, g.kernelWidth, g.inWidth) - left;
+  if (needBottom <= bottom && needRight <= right) return g;
+  return { ...g, pads: [top, Math.max(bottom, needBottom), left, Math.max(right, needRight)] };
+}
+
 /** Geometry of a stock tfjs convolution. */
 export function geometryOfConvInfo(info: backend_util.Conv2DInfo): ConvGeometry {
-  return {
+  return padToLastWindow({
     batch: info.batchSize,
     inHeight: info.inHeight,
     inWidth: info.inWidth,
@@ -36,7 +50,7 @@ export function geometryOfConvInfo(info: backend_util.Conv2DInfo): ConvGeometry 
     strides: [info.strideHeight, info.strideWidth],
     pads: [info.padInfo.top, info.padInfo.bottom, info.padInfo.left, info.padInfo.right],
     dilations: [info.dilationHeight, info.dilationWidth],
-  };
+  });
 }
 
 /** Attributes of our own gradient kernels. */
@@ -53,7 +67,7 @@ export function geometryOfShapes(
   filterShape: readonly number[],
   attributes: GradAttributes,
 ): ConvGeometry {
-  return {
+  return padToLastWindow({
     batch: inputShape[0],
     inHeight: inputShape[1],
     inWidth: inputShape[2],
@@ -66,7 +80,7 @@ export function geometryOfShapes(
     strides: attributes.strides,
     pads: attributes.pads,
     dilations: attributes.dilations,
-  };
+  });
 }
 
 /** Whether a convolution is one matrix product over all pixels. */

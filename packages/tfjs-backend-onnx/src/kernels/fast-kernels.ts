@@ -5,7 +5,9 @@ import { depthwiseKernels } from './depthwise-kernels.js';
 import { fillKernels } from './fill-kernels.js';
 import { layoutKernels } from './layout-kernels.js';
 import { matMulKernels } from './mat-mul-kernels.js';
+import { poolKernels } from './pool-kernels.js';
 import { reductionKernels } from './reduction-kernels.js';
+import { resizeKernels } from './resize-kernels.js';
 import { scaleShiftKernels } from './scale-shift-kernels.js';
 import { selectionKernels } from './selection-kernels.js';
 import { softmaxKernels } from './softmax-kernels.js';
@@ -24,4 +26,6 @@ export const fastKernels: readonly KernelConfig[] = [
   ...fillKernels,
   ...scaleShiftKernels,
   ...selectionKernels,
+  ...resizeKernels,
+  ...poolKernels,
 ];
