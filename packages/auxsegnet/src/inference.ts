@@ -67,32 +67,50 @@ export interface SegmentationScores {
  * flip (method facts, section 6).
  */
 export function predictSegmentation(network: AuxSegNet, image: RgbImage, options: PredictOptions): SegmentationScores {
-  const { scales = [1], flip = false, scaleFusion = 'max', head = 'refined' } = options;
-  const output = head === 'refined' ? 'refinedSegmentation' : 'initialSegmentation';
+  const head = options.head ?? 'refined';
+  return predictHeads(network, image, options, [head])[head];
+}
+
+/** The same for several heads, with one forward pass a view. */
+export function predictHeads<H extends 'initial' | 'refined'>(
+  network: AuxSegNet,
+  image: RgbImage,
+  options: Omit<PredictOptions, 'head'>,
+  heads: readonly H[],
+): Record<H, SegmentationScores> {
+  const { scales = [1], flip = false, scaleFusion = 'max' } = options;
+  const outputs = heads.map((head) =>
+    head === 'refined' ? ('refinedSegmentation' as const) : ('initialSegmentation' as const),
+  );
   const planar = tf.tidy(() => {
-    const views: tf.Tensor4D[] = [];
+    const views: tf.Tensor4D[][] = heads.map(() => []);
     for (const scale of scales) {
       const input = imageToTensor(image, workingSize(image, options.longSidePx ?? 0, scale), options.normalization);
       for (const mirrored of flip ? [false, true] : [false]) {
         const x = mirrored ? (tf.reverse(input, 2) as tf.Tensor4D) : input;
-        const logits = runNetwork(network, x, [output])[output];
-        const straight = mirrored ? tf.reverse(logits, 2) : logits;
-        views.push(resizeBilinear(tf.softmax(straight) as tf.Tensor4D, [image.height, image.width]));
+        const logits = runNetwork(network, x, outputs);
+        outputs.forEach((output, index) => {
+          const straight = mirrored ? tf.reverse(logits[output], 2) : logits[output];
+          views[index].push(resizeBilinear(tf.softmax(straight) as tf.Tensor4D, [image.height, image.width]));
+        });
       }
     }
-    const joined =
-      views.length === 1
-        ? views[0]
-        : scaleFusion === 'mean'
-          ? tf.div(tf.addN(views), views.length)
-          : views.reduce((a, b) => tf.maximum(a, b));
-    return tf.transpose(tf.squeeze(joined, [0]), [2, 0, 1]) as tf.Tensor3D;
+    return views.map((list) => tf.transpose(tf.squeeze(join(list, scaleFusion), [0]), [2, 0, 1]) as tf.Tensor3D);
   });
-  const data = planar.dataSync() as Float32Array;
-  const [channels, height, width] = planar.shape;
-  const result = { width, height, channels, data: Float32Array.from(data) };
-  planar.dispose();
+  const result = {} as Record<H, SegmentationScores>;
+  heads.forEach((head, index) => {
+    const [channels, height, width] = planar[index].shape;
+    result[head] = { width, height, channels, data: Float32Array.from(planar[index].dataSync() as Float32Array) };
+  });
+  tf.dispose(planar);
   return result;
+}
+
+function join(views: tf.Tensor4D[], fusion: 'mean' | 'max'): tf.Tensor {
+  if (views.length === 1) return views[0];
+  return fusion === 'mean'
+    ? tf.div(tf.addN(views), views.length)
+    : views.reduce((a, b) => tf.maximum(a, b) as tf.Tensor4D);
 }
 
 /** Label map [H,W] of the largest score; the lower class wins ties. */

@@ -3,7 +3,7 @@ import { presets as crfPresets, type DenseCrf } from '@auxseg/crf';
 import { type LabelMap, resizeBilinear, type RgbImage } from '@auxseg/formats';
 import { fuseCamAndSaliency, openLabelStore, updateSaliency } from '@auxseg/pseudo-label';
 import * as tf from '@tensorflow/tfjs-core';
-import { argmaxLabels, imageToTensor, predictSegmentation, type SegmentationScores, workingSize } from '../inference.js';
+import { argmaxLabels, imageToTensor, predictHeads, type SegmentationScores, workingSize } from '../inference.js';
 import { type AuxSegNet, runNetwork } from '../network.js';
 import type { Recipe } from '../recipe.js';
 import { forEachImage, type PipelineContext } from './context.js';
@@ -197,7 +197,7 @@ export async function predictValidation(
   folder: string,
 ): Promise<void> {
   const { recipe, directory, val } = context;
-  const heads = network.outputs.includes('affinity') ? (['initial', 'refined'] as const) : (['initial'] as const);
+  const heads: ('initial' | 'refined')[] = network.outputs.includes('affinity') ? ['initial', 'refined'] : ['initial'];
   const last = heads[heads.length - 1];
   const crf = recipe.evaluation.crf ? await context.crf() : null;
   const done = crf ? `${last}-crf` : last;
@@ -208,15 +208,17 @@ export async function predictValidation(
     (id) => directory.has(folder, done, `${id}.png`),
     async (id) => {
       const { image } = await val.sample(id);
+      const scores = predictHeads(
+        network,
+        image,
+        { normalization: recipe.network.normalization, longSidePx: recipe.data.longSidePx },
+        heads,
+      );
       for (const head of heads) {
-        const scores = predictSegmentation(network, image, {
-          normalization: recipe.network.normalization,
-          longSidePx: recipe.data.longSidePx,
-          head,
-        });
-        await writePrediction(directory, `${folder}/${head}/${id}.png`, argmaxLabels(scores));
+        await writePrediction(directory, `${folder}/${head}/${id}.png`, argmaxLabels(scores[head]));
         if (crf && head === last) {
-          await writePrediction(directory, `${folder}/${head}-crf/${id}.png`, refineWithCrf(crf, scores, image, recipe));
+          const map = refineWithCrf(crf, scores[head], image, recipe);
+          await writePrediction(directory, `${folder}/${head}-crf/${id}.png`, map);
         }
       }
     },
