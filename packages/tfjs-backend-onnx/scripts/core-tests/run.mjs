@@ -12,7 +12,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { rolldown } from 'rolldown';
+import { build } from 'vite';
 import { exclusions } from './exclusions.mjs';
 
 const { values } = parseArgs({
@@ -31,22 +31,26 @@ const cache = join(here, '..', '..', 'node_modules', '.cache');
 mkdirSync(cache, { recursive: true });
 const file = join(cache, 'core-tests.mjs');
 
-const bundle = await rolldown({
-  input: join(here, 'entry.mjs'),
-  platform: 'node',
-  external: [/^node:/, 'node-fetch', 'util', 'crypto', 'fs', 'worker_threads', 'string_decoder'],
-  resolve: {
-    alias: {
-      '@tensorflow/tfjs-core$': join(core, 'dist', 'index.js'),
-      '@tensorflow/tfjs-backend-cpu$': join(cpu, 'dist', 'index.js'),
-      'jasmine-core/lib/jasmine-core/jasmine.js': join(here, 'jasmine-core.cjs'),
-    },
-  },
-  treeshake: false,
+await build({
+  configFile: false,
   logLevel: 'silent',
+  root: here,
+  resolve: {
+    alias: [
+      { find: /^@tensorflow\/tfjs-core$/, replacement: join(core, 'dist', 'index.js') },
+      { find: /^@tensorflow\/tfjs-backend-cpu$/, replacement: join(cpu, 'dist', 'index.js') },
+      { find: 'jasmine-core/lib/jasmine-core/jasmine.js', replacement: join(here, 'jasmine-core.cjs') },
+    ],
+  },
+  ssr: { noExternal: true, external: ['node-fetch'] },
+  build: {
+    ssr: join(here, 'entry.mjs'),
+    outDir: cache,
+    emptyOutDir: false,
+    minify: false,
+    rolldownOptions: { treeshake: false, output: { entryFileNames: 'core-tests.mjs', codeSplitting: false } },
+  },
 });
-await bundle.write({ file, format: 'esm', codeSplitting: false });
-await bundle.close();
 
 const { registerOnnxBackend, runCollected } = await import(pathToFileURL(file).href);
 const log = console.log;
