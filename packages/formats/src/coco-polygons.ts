@@ -3,6 +3,9 @@ import { FormatError } from './format-error.js';
 import type { ImageSize } from './images.js';
 import { MAX_POLYGON_STEPS } from './limits.js';
 
+// Bound once: the walk below calls them for every step, and a global costs a look-up in some sandboxes.
+const { abs, ceil, floor, max, round, trunc } = Math;
+
 /** Outlines are walked on a grid this much finer than the pixels. */
 const SCALE = 5;
 
@@ -86,41 +89,44 @@ export function rleFromPolygon(polygon: readonly number[], size: ImageSize): Coc
         { corner: j },
       );
     }
-    xs[j] = Math.trunc(SCALE * x + 0.5);
-    ys[j] = Math.trunc(SCALE * y + 0.5);
+    xs[j] = trunc(SCALE * x + 0.5);
+    ys[j] = trunc(SCALE * y + 0.5);
   }
   xs[corners] = xs[0];
   ys[corners] = ys[0];
   for (let j = 0; j < corners; j++) {
-    steps += Math.max(Math.abs(xs[j] - xs[j + 1]), Math.abs(ys[j] - ys[j + 1])) + 1;
+    steps += max(abs(xs[j] - xs[j + 1]), abs(ys[j] - ys[j + 1])) + 1;
   }
-  if (steps > MAX_POLYGON_STEPS) {
+  // Negated, so that the NaN of infinite edges is caught.
+  if (!(steps <= MAX_POLYGON_STEPS)) {
     throw new FormatError(
       'limit',
-      `Expected a polygon outline of at most ${MAX_POLYGON_STEPS / SCALE} pixels, got ${Math.round(steps / SCALE)} on a ${width}x${height} image.`,
+      `Expected a polygon outline of at most ${MAX_POLYGON_STEPS / SCALE} pixels, got ${round(steps / SCALE)} on a ${width}x${height} image.`,
       { steps },
     );
   }
 
   const crossings: number[] = [];
-  let lastU = Number.NaN;
-  let lastV = Number.NaN;
+  let started = false;
+  let lastU = 0;
+  let lastV = 0;
   const visit = (u: number, v: number) => {
-    if (u !== lastU && !Number.isNaN(lastU)) {
+    if (u !== lastU && started) {
       const column = ((u < lastU ? u : u - 1) + 0.5) / SCALE - 0.5;
-      if (Math.floor(column) === column && column >= 0 && column <= width - 1) {
+      if (floor(column) === column && column >= 0 && column <= width - 1) {
         let row = ((v < lastV ? v : lastV) + 0.5) / SCALE - 0.5;
         if (row < 0) row = 0;
         else if (row > height) row = height;
-        crossings.push(column * height + Math.ceil(row));
+        crossings.push(column * height + ceil(row));
       }
     }
+    started = true;
     lastU = u;
     lastV = v;
   };
   for (let j = 0; j < corners; j++) {
-    const dx = Math.abs(xs[j + 1] - xs[j]);
-    const dy = Math.abs(ys[j + 1] - ys[j]);
+    const dx = abs(xs[j + 1] - xs[j]);
+    const dy = abs(ys[j + 1] - ys[j]);
     const wide = dx >= dy;
     // Edges are interpolated from their lower end, so that both directions give the same points.
     const flip = wide ? xs[j] > xs[j + 1] : ys[j] > ys[j + 1];
@@ -134,8 +140,8 @@ export function rleFromPolygon(polygon: readonly number[], size: ImageSize): Coc
     const slope = wide ? (ys[to] - ys[from]) / dx : (xs[to] - xs[from]) / dy;
     for (let d = 0; d <= length; d++) {
       const t = flip ? length - d : d;
-      if (wide) visit(t + xs[from], Math.trunc(ys[from] + slope * t + 0.5));
-      else visit(Math.trunc(xs[from] + slope * t + 0.5), t + ys[from]);
+      if (wide) visit(t + xs[from], trunc(ys[from] + slope * t + 0.5));
+      else visit(trunc(xs[from] + slope * t + 0.5), t + ys[from]);
     }
   }
 

@@ -69,5 +69,5 @@ export const MAX_NAME_BYTES = 65_536;
 /** Pixels of a mask made from a COCO run-length code or polygon, 2^28. */
 export const MAX_MASK_PIXELS = 2 ** 28;
 
-/** Steps along the outline of one COCO polygon: its edges are walked at five times the resolution. */
-export const MAX_POLYGON_STEPS = 2 ** 27;
+/** Steps along the outline of one COCO polygon, 2^24, five to a pixel: 3.3 million pixels of outline. */
+export const MAX_POLYGON_STEPS = 2 ** 24;
