@@ -1,5 +1,9 @@
-import { binaryCrossEntropyWithLogits, multiLabelSoftMarginLoss, softmaxCrossEntropyWithIgnore } from '@auxseg/trainer';
 import { resizeBilinear } from '@auxseg/runtime';
+import {
+  binaryCrossEntropyWithLogits,
+  multiLabelSoftMarginLoss,
+  softmaxCrossEntropyWithIgnore,
+} from '@auxseg/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { AuxSegNet, OutputName } from './network.js';
 import type { LossWeights } from './recipe.js';
@@ -41,7 +45,8 @@ export function auxSegLosses(
   }
   if (weights.saliency > 0 && targets.saliency && outputs.initialSaliency) {
     const target = targets.saliency;
-    const loss = (logits: tf.Tensor) => saliencyLoss(upsample(logits, target.shape[1], target.shape[2]), target);
+    const loss = (logits: tf.Tensor) =>
+      saliencyLoss(upsample(logits, target.shape[1], target.shape[2]), target);
     parts.saliencyInitial = loss(outputs.initialSaliency);
     if (refinedToo) parts.saliencyRefined = loss(outputs.refinedSaliency!);
   }
@@ -53,7 +58,11 @@ export function auxSegLosses(
     if (refinedToo) parts.segmentationRefined = loss(outputs.refinedSegmentation!);
   }
   const weightOf = (name: string) =>
-    name === 'classification' ? weights.classification : name.startsWith('sal') ? weights.saliency : weights.segmentation;
+    name === 'classification'
+      ? weights.classification
+      : name.startsWith('sal')
+        ? weights.saliency
+        : weights.segmentation;
   const weighted = Object.entries(parts).map(([name, value]) => {
     const weight = weightOf(name);
     return weight === 1 ? (value as tf.Tensor) : tf.mul(value as tf.Tensor, weight);
@@ -71,7 +80,10 @@ function upsample(logits: tf.Tensor, height: number, width: number): tf.Tensor4D
 }
 
 /** Runs the network in training mode and names its outputs. */
-export function forwardForTraining(network: AuxSegNet, images: tf.Tensor4D): Partial<Record<OutputName, tf.Tensor>> {
+export function forwardForTraining(
+  network: AuxSegNet,
+  images: tf.Tensor4D,
+): Partial<Record<OutputName, tf.Tensor>> {
   const applied = network.model.apply(images, { training: true }) as tf.Tensor | tf.Tensor[];
   const list = Array.isArray(applied) ? applied : [applied];
   return Object.fromEntries(network.outputs.map((name, index) => [name, list[index]]));

@@ -1,4 +1,10 @@
-export { auxSegLosses, forwardForTraining, type LossName, type LossTargets, lossNames } from './aux-seg-loss.js';
+export {
+  auxSegLosses,
+  forwardForTraining,
+  type LossName,
+  type LossTargets,
+  lossNames,
+} from './aux-seg-loss.js';
 export { AuxSegNetError, type AuxSegNetErrorCode } from './auxsegnet-error.js';
 export {
   argmaxLabels,
@@ -21,6 +27,7 @@ export {
   runNetwork,
 } from './network.js';
 export { type NetworkConfig, networkConfigSchema } from './network-config.js';
+export { loadOfficialStateDict, type OfficialLoadReport, officialStateDict } from './official-state-dict.js';
 export { type PresetName, presetNames, presets } from './presets.js';
 export { type Branch, mergeDeep, type Recipe, recipeSchema, resolveRecipe } from './recipe.js';
 export {
@@ -31,4 +38,3 @@ export {
   modelToTensors,
   type WeightsMetadata,
 } from './weights.js';
-export { loadOfficialStateDict, type OfficialLoadReport, officialStateDict } from './official-state-dict.js';

@@ -1,6 +1,6 @@
-import { beforeAll, expect, test } from '@jest/globals';
 import type { RgbImage } from '@auxseg/formats';
 import { useBackend } from '@auxseg/runtime';
+import { beforeAll, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { argmaxLabels, imageToTensor, predictHeads, predictSegmentation, workingSize } from './inference.js';
 import { createNetworkFromConfig } from './network.js';
@@ -41,7 +41,7 @@ test('imageToTensor normalises as the two schemes say', () => {
   });
 });
 
-test('probabilities at the image\'s size; both heads at once equal one by one; no tensor is left behind', () => {
+test("probabilities at the image's size; both heads at once equal one by one; no tensor is left behind", () => {
   const net = network();
   const image = picture(31, 22);
   const options = { normalization: 'imagenet' as const, scales: [1, 1.5], scaleFusion: 'mean' as const };
@@ -75,6 +75,11 @@ test('with flip, a mirrored image has the mirrored prediction', () => {
 });
 
 test('argmaxLabels takes the largest, the lower class on ties', () => {
-  const scores = { width: 3, height: 1, channels: 3, data: Float32Array.of(0.5, 0.2, 0.4, 0.5, 0.7, 0.1, 0, 0.1, 0.5) };
+  const scores = {
+    width: 3,
+    height: 1,
+    channels: 3,
+    data: Float32Array.of(0.5, 0.2, 0.4, 0.5, 0.7, 0.1, 0, 0.1, 0.5),
+  };
   expect([...argmaxLabels(scores).data]).toEqual([0, 1, 2]);
 });

@@ -66,7 +66,11 @@ export interface SegmentationScores {
  * Predicts one image: softmax of the segmentation logits, upsampled bilinearly to the image, joined over scales and
  * flip (method facts, section 6).
  */
-export function predictSegmentation(network: AuxSegNet, image: RgbImage, options: PredictOptions): SegmentationScores {
+export function predictSegmentation(
+  network: AuxSegNet,
+  image: RgbImage,
+  options: PredictOptions,
+): SegmentationScores {
   const head = options.head ?? 'refined';
   return predictHeads(network, image, options, [head])[head];
 }
@@ -85,7 +89,11 @@ export function predictHeads<H extends 'initial' | 'refined'>(
   const planar = tf.tidy(() => {
     const views: tf.Tensor4D[][] = heads.map(() => []);
     for (const scale of scales) {
-      const input = imageToTensor(image, workingSize(image, options.longSidePx ?? 0, scale), options.normalization);
+      const input = imageToTensor(
+        image,
+        workingSize(image, options.longSidePx ?? 0, scale),
+        options.normalization,
+      );
       for (const mirrored of flip ? [false, true] : [false]) {
         const x = mirrored ? (tf.reverse(input, 2) as tf.Tensor4D) : input;
         const logits = runNetwork(network, x, outputs);
@@ -95,12 +103,19 @@ export function predictHeads<H extends 'initial' | 'refined'>(
         });
       }
     }
-    return views.map((list) => tf.transpose(tf.squeeze(join(list, scaleFusion), [0]), [2, 0, 1]) as tf.Tensor3D);
+    return views.map(
+      (list) => tf.transpose(tf.squeeze(join(list, scaleFusion), [0]), [2, 0, 1]) as tf.Tensor3D,
+    );
   });
   const result = {} as Record<H, SegmentationScores>;
   heads.forEach((head, index) => {
     const [channels, height, width] = planar[index].shape;
-    result[head] = { width, height, channels, data: Float32Array.from(planar[index].dataSync() as Float32Array) };
+    result[head] = {
+      width,
+      height,
+      channels,
+      data: Float32Array.from(planar[index].dataSync() as Float32Array),
+    };
   });
   tf.dispose(planar);
   return result;

@@ -47,11 +47,21 @@ const linear = (name: string) => tfl.layers.activation({ activation: 'linear', n
  * `cam` [N,h,w,K] (fc8 applied to the feature map, not yet rectified), `initialSaliency`, `refinedSaliency` [N,h,w,1]
  * logits, `initialSegmentation`, `refinedSegmentation` [N,h,w,K+1] logits, `affinity` [N,hw,hw].
  */
-export function createAuxSegNet({ backbone, affinity, numClasses, head = {}, seed = 0 }: AuxSegNetOptions): AuxSegNet {
+export function createAuxSegNet({
+  backbone,
+  affinity,
+  numClasses,
+  head = {},
+  seed = 0,
+}: AuxSegNetOptions): AuxSegNet {
   if (!Number.isInteger(numClasses) || numClasses < 1) {
-    throw new AuxSegNetError('UNKNOWN_NAME', `Expected numClasses to be a whole number >= 1, got ${numClasses}.`, {
-      numClasses,
-    });
+    throw new AuxSegNetError(
+      'UNKNOWN_NAME',
+      `Expected numClasses to be a whole number >= 1, got ${numClasses}.`,
+      {
+        numClasses,
+      },
+    );
   }
   const image = tfl.input({ shape: [null, null, 3], name: 'image' });
   const maps = backbone(image);
@@ -62,7 +72,9 @@ export function createAuxSegNet({ backbone, affinity, numClasses, head = {}, see
     seed,
   };
 
-  const { logits, cam } = createClassificationHead({ numClasses, dropout: head.dropout ?? 0.5, seed })(maps.features);
+  const { logits, cam } = createClassificationHead({ numClasses, dropout: head.dropout ?? 0.5, seed })(
+    maps.features,
+  );
   const segHead = createPixelHead({ task: 'seg', outputs: numClasses + 1, ...pixelOptions });
   const salHead = createPixelHead({ task: 'sal', outputs: 1, ...pixelOptions });
   const enhanced = affinity({ seg: segHead.before(headFeatures), sal: salHead.before(headFeatures) });

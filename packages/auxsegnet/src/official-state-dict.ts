@@ -25,7 +25,11 @@ export function officialStateDict(model: tfl.LayersModel, unused: TensorMap = ne
   for (const [name, { shape, data }] of modelToTensors(model)) {
     const place = toPyTorch({ name, shape, data: data as Float32Array });
     if (place === undefined) {
-      throw new AuxSegNetError('BAD_WEIGHTS', `Expected a weight with a PyTorch counterpart, got ${name} [${shape}].`, { name });
+      throw new AuxSegNetError(
+        'BAD_WEIGHTS',
+        `Expected a weight with a PyTorch counterpart, got ${name} [${shape}].`,
+        { name },
+      );
     }
     result.set(place.name, { dtype: 'float32', shape: [...place.shape], data: place.data });
   }
@@ -75,9 +79,12 @@ export function loadOfficialStateDict(
   }
   const missing = model.weights
     .filter((weight) => !ours.has(weight.originalName))
-    .map((weight) => pyTorchPlace(weight.originalName, weight.shape as number[])?.name ?? weight.originalName);
+    .map(
+      (weight) => pyTorchPlace(weight.originalName, weight.shape as number[])?.name ?? weight.originalName,
+    );
   if (strict && (missing.length > 0 || unexpected.length > 0)) {
-    const some = (names: string[]) => (names.length > 4 ? `${names.slice(0, 4).join(', ')}, ...` : names.join(', '));
+    const some = (names: string[]) =>
+      names.length > 4 ? `${names.slice(0, 4).join(', ')}, ...` : names.join(', ');
     throw new AuxSegNetError(
       'BAD_WEIGHTS',
       `Expected ${source} to hold exactly this network's parameters; ${missing.length} missing (${some(missing)}), ${unexpected.length} unexpected (${some(unexpected)}). Without strict loading, what fits is loaded.`,

@@ -30,7 +30,13 @@ const official = {
   saliency: { source: 'files', directory: 'saliency' },
   network: resnet38,
   classifier: {
-    epochs: 15, batchSize: 4, lr: 0.001, cropPx: 321, momentum: 0.9, weightDecay: 0.0005, scale: [0.7, 1.3],
+    epochs: 15,
+    batchSize: 4,
+    lr: 0.001,
+    cropPx: 321,
+    momentum: 0.9,
+    weightDecay: 0.0005,
+    scale: [0.7, 1.3],
   },
   cam: { scales: [0.5, 1, 1.5, 2], flip: true },
   pseudoLabel: { camThreshold: 0.2, saliencyThreshold: 0.06 },
@@ -75,7 +81,10 @@ const mobilenet = {
   saliency: { source: 'unsupervised', method: 'combined' },
   network: {
     backbone: {
-      name: 'mobilenetv2', width: 1, outputStride: 8, trainableFrom: 'block_11',
+      name: 'mobilenetv2',
+      width: 1,
+      outputStride: 8,
+      trainableFrom: 'block_11',
       weights: 'mobilenet_v2_1.0_224_imagenet.safetensors',
     },
     // A peaky unscaled attention disturbs a pretrained backbone early: start it at zero.
@@ -84,17 +93,35 @@ const mobilenet = {
     normalization: 'mobilenet',
   },
   classifier: {
-    epochs: 4, batchSize: 8, lr: 0.001, cropPx: 224, scale: [0.8, 1.2], momentum: 0.9, weightDecay: 0.0001,
-    outputStride: 16, warmupSteps: 30,
+    epochs: 4,
+    batchSize: 8,
+    lr: 0.001,
+    cropPx: 224,
+    scale: [0.8, 1.2],
+    momentum: 0.9,
+    weightDecay: 0.0001,
+    outputStride: 16,
+    warmupSteps: 30,
   },
   cam: { scales: [1, 1.5], flip: true },
   pseudoLabel: {
-    camThreshold: 0.3, saliencyThreshold: null, saliencyBackground: null,
+    camThreshold: 0.3,
+    saliencyThreshold: null,
+    saliencyBackground: null,
   },
   stages: 3,
   train: {
-    epochs: 3, batchSize: 8, lr: 0.0007, warmupSteps: 60, momentum: 0.9, weightDecay: 0.0001, cropPx: 160,
-    scale: [0.7, 1.3], scalePer: 'sample', colourJitter: 0.2, paddingLabel: 255,
+    epochs: 3,
+    batchSize: 8,
+    lr: 0.0007,
+    warmupSteps: 60,
+    momentum: 0.9,
+    weightDecay: 0.0001,
+    cropPx: 160,
+    scale: [0.7, 1.3],
+    scalePer: 'sample',
+    colourJitter: 0.2,
+    paddingLabel: 255,
   },
   crf: vocCrf,
   evaluation: { scales: [1], flip: false, crf: true },
@@ -103,7 +130,10 @@ const mobilenet = {
 /** A network small enough to train from nothing in a few minutes: the demo's. */
 const tiny = {
   data: {
-    kind: 'synthetic', train: 'train', score: 'train', val: 'val',
+    kind: 'synthetic',
+    train: 'train',
+    score: 'train',
+    val: 'val',
     synthetic: { train: 320, val: 80, sizePx: 96, seed: 7 },
   },
   saliency: { source: 'dataset' },
@@ -120,12 +150,19 @@ const tiny = {
   train: { epochs: 3, batchSize: 8, lr: 0.02, headLrScale: 1, cropPx: 96, warmupSteps: 20 },
   crf: {
     saliency: { gaussian: { sxy: 2, compat: 3 }, bilateral: { sxy: 20, srgb: 10, compat: 5 }, iterations: 1 },
-    segmentation: { gaussian: { sxy: 2, compat: 3 }, bilateral: { sxy: 20, srgb: 10, compat: 3 }, iterations: 5 },
+    segmentation: {
+      gaussian: { sxy: 2, compat: 3 },
+      bilateral: { sxy: 20, srgb: 10, compat: 3 },
+      iterations: 5,
+    },
   },
   evaluation: { scales: [1], flip: false, crf: true },
 };
 
 /** Defaults by preset; a recipe's own values go over them. */
 export const presets: Readonly<Record<PresetName, Readonly<Record<string, unknown>>>> = {
-  official, paper, mobilenet, tiny,
+  official,
+  paper,
+  mobilenet,
+  tiny,
 };

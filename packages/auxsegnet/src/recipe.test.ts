@@ -21,7 +21,10 @@ describe('resolveRecipe', () => {
   });
 
   test('values go over the preset, --set goes over both', () => {
-    const recipe = resolveRecipe({ preset: 'tiny', train: { epochs: 7, lr: 0.5 } }, { overrides: ['train.lr=0.25', 'backend=wasm'] });
+    const recipe = resolveRecipe(
+      { preset: 'tiny', train: { epochs: 7, lr: 0.5 } },
+      { overrides: ['train.lr=0.25', 'backend=wasm'] },
+    );
     expect(recipe.train).toMatchObject({ epochs: 7, lr: 0.25 });
     expect(recipe.train.batchSize).toBe(resolveRecipe({ preset: 'tiny' }).train.batchSize);
     expect(recipe.backend).toBe('wasm');
@@ -49,12 +52,26 @@ describe('resolveRecipe', () => {
     expect(problem({ preset: 'tiny' }, ['train.lr']).message).toContain('key=value');
   });
 
-  test('the official preset has the authors\' optimiser, the paper preset the text\'s', () => {
-    expect(resolveRecipe({ preset: 'official' }).train).toMatchObject({ lr: 0.0007, momentum: 1e-5, weightDecay: 0, headLrScale: 10, paddingLabel: 0, epochs: 15 });
-    expect(resolveRecipe({ preset: 'paper' }).train).toMatchObject({ lr: 0.001, epochs: 10, paddingLabel: 255 });
+  test("the official preset has the authors' optimiser, the paper preset the text's", () => {
+    expect(resolveRecipe({ preset: 'official' }).train).toMatchObject({
+      lr: 0.0007,
+      momentum: 1e-5,
+      weightDecay: 0,
+      headLrScale: 10,
+      paddingLabel: 0,
+      epochs: 15,
+    });
+    expect(resolveRecipe({ preset: 'paper' }).train).toMatchObject({
+      lr: 0.001,
+      epochs: 10,
+      paddingLabel: 255,
+    });
   });
 });
 
 test('mergeDeep merges objects and replaces arrays', () => {
-  expect(mergeDeep({ a: { b: 1, c: [1, 2] }, d: 1 }, { a: { c: [3] } })).toEqual({ a: { b: 1, c: [3] }, d: 1 });
+  expect(mergeDeep({ a: { b: 1, c: [1, 2] }, d: 1 }, { a: { c: [3] } })).toEqual({
+    a: { b: 1, c: [3] },
+    d: 1,
+  });
 });

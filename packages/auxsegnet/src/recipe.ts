@@ -23,7 +23,12 @@ const datasetSchema = z.strictObject({
   workers: z.int().min(0).default(1),
   /** Synthetic set only: images per split and their side. */
   synthetic: z
-    .strictObject({ train: z.int().positive(), val: z.int().positive(), sizePx: z.int().min(32), seed: z.int() })
+    .strictObject({
+      train: z.int().positive(),
+      val: z.int().positive(),
+      sizePx: z.int().min(32),
+      seed: z.int(),
+    })
     .optional(),
 });
 
@@ -139,7 +144,10 @@ export const recipeSchema = z.strictObject({
     propagate: z.boolean().default(true),
   }),
   stages: z.int().min(0).default(4),
-  train: z.strictObject({ ...scheduleShape, losses: lossWeightsSchema.default({ classification: 1, saliency: 1, segmentation: 1 }) }),
+  train: z.strictObject({
+    ...scheduleShape,
+    losses: lossWeightsSchema.default({ classification: 1, saliency: 1, segmentation: 1 }),
+  }),
   crf: z.strictObject({ saliency: crfSchema, segmentation: crfSchema }),
   evaluation: z.strictObject({
     scales: z.array(z.number().positive()).min(1).default([1]),
@@ -169,7 +177,10 @@ export function resolveRecipe(
   { overrides = [], source = 'the recipe' }: { overrides?: readonly string[]; source?: string } = {},
 ): Recipe {
   if (!isObject(input)) {
-    throw new AuxSegNetError('BAD_RECIPE', `Expected ${source} to be a mapping of keys to values, got ${describe(input)}.`);
+    throw new AuxSegNetError(
+      'BAD_RECIPE',
+      `Expected ${source} to be a mapping of keys to values, got ${describe(input)}.`,
+    );
   }
   const user = structuredClone(input);
   for (const override of overrides) applyOverride(user, override);
@@ -196,23 +207,31 @@ export function resolveRecipe(
     }
     return `'${at}': ${issue.message}, got ${describe(valueAt(user, issue.path as (string | number)[]))}`;
   });
-  throw new AuxSegNetError('BAD_RECIPE', `${source} has ${problems.length} problem(s): ${problems.join(' | ')}`, {
-    problems,
-  });
+  throw new AuxSegNetError(
+    'BAD_RECIPE',
+    `${source} has ${problems.length} problem(s): ${problems.join(' | ')}`,
+    {
+      problems,
+    },
+  );
 }
 
 /** Recursively merges plain objects; arrays and scalars of `over` replace. */
 export function mergeDeep(base: unknown, over: unknown): unknown {
   if (!isObject(base) || !isObject(over)) return over === undefined ? base : over;
   const merged: Record<string, unknown> = { ...base };
-  for (const [key, value] of Object.entries(over)) merged[key] = key in base ? mergeDeep(base[key], value) : value;
+  for (const [key, value] of Object.entries(over))
+    merged[key] = key in base ? mergeDeep(base[key], value) : value;
   return merged;
 }
 
 function applyOverride(target: Record<string, unknown>, override: string): void {
   const equals = override.indexOf('=');
   if (equals < 1) {
-    throw new AuxSegNetError('BAD_RECIPE', `Expected --set key=value (for example train.epochs=2), got '${override}'.`);
+    throw new AuxSegNetError(
+      'BAD_RECIPE',
+      `Expected --set key=value (for example train.epochs=2), got '${override}'.`,
+    );
   }
   const path = override.slice(0, equals).split('.');
   const text = override.slice(equals + 1);

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { beforeAll, expect, test } from '@jest/globals';
 import { readNpz, readPyTorchCheckpoint } from '@auxseg/formats';
 import { setRandomKey, useBackend } from '@auxseg/runtime';
 import { createSgd, layerVariableNames, polySchedule } from '@auxseg/trainer';
+import { beforeAll, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { auxSegLosses, forwardForTraining, type LossName } from './aux-seg-loss.js';
 import { createNetworkFromConfig } from './network.js';
@@ -14,7 +14,13 @@ const fixture = (name: string) => readFileSync(new URL(`../fixtures/official-w32
 const recorded = readNpz(fixture('trajectory.npz'));
 const weights = readPyTorchCheckpoint(fixture('weights.pth')).tensors;
 const array = (name: string) => recorded.get(name)!;
-const order: LossName[] = ['classification', 'saliencyInitial', 'saliencyRefined', 'segmentationInitial', 'segmentationRefined'];
+const order: LossName[] = [
+  'classification',
+  'saliencyInitial',
+  'saliencyRefined',
+  'segmentationInitial',
+  'segmentationRefined',
+];
 
 beforeAll(async () => {
   await useBackend('onnx');
@@ -28,14 +34,19 @@ function train(dropout: boolean): number[][] {
     {
       ...config,
       backbone: { ...config.backbone, width: weights.get('conv1a.weight')!.shape[0] / 64, dropout },
-      head: { ...config.head, channels: weights.get('seg_conv1.weight')!.shape[0], dropout: dropout ? config.head.dropout : 0 },
+      head: {
+        ...config.head,
+        channels: weights.get('seg_conv1.weight')!.shape[0],
+        dropout: dropout ? config.head.dropout : 0,
+      },
     },
     weights.get('fc8.weight')!.shape[0],
   );
   loadOfficialStateDict(network.model, weights);
   const nameOf = layerVariableNames(network.model);
   const variables = network.model.trainableWeights.map((weight) => weight.read() as tf.Variable);
-  const group = (heads: boolean) => variables.filter((variable) => isHeadParameter(nameOf(variable)) === heads);
+  const group = (heads: boolean) =>
+    variables.filter((variable) => isHeadParameter(nameOf(variable)) === heads);
   const { lr, power, momentum, weightDecay, headLrScale } = recipe.train;
   const optimizer = createSgd({
     groups: [
@@ -58,14 +69,24 @@ function train(dropout: boolean): number[][] {
     const batch = step % batches;
     setRandomKey(step);
     tf.tidy(() => {
-      const images = tf.transpose(tf.tensor4d(slice('x', batch), [n, 3, height, width]), [0, 2, 3, 1]) as tf.Tensor4D;
+      const images = tf.transpose(
+        tf.tensor4d(slice('x', batch), [n, 3, height, width]),
+        [0, 2, 3, 1],
+      ) as tf.Tensor4D;
       const targets = {
         labels: tf.tensor2d(slice('labels', batch), [n, network.numClasses]),
-        saliency: tf.tensor4d(slice('salTarget', batch).map((p) => (p >= 0.5 ? 1 : 0)), [n, height, width, 1]),
+        saliency: tf.tensor4d(
+          slice('salTarget', batch).map((p) => (p >= 0.5 ? 1 : 0)),
+          [n, height, width, 1],
+        ),
         segmentation: tf.tensor3d(Int32Array.from(slice('segTarget', batch)), [n, height, width], 'int32'),
       };
       const { grads } = tf.variableGrads(() => {
-        const { total, parts } = auxSegLosses(forwardForTraining(network, images), targets, recipe.train.losses);
+        const { total, parts } = auxSegLosses(
+          forwardForTraining(network, images),
+          targets,
+          recipe.train.losses,
+        );
         history.push(order.map((name) => parts[name].dataSync()[0]));
         return total;
       }, variables);
@@ -83,7 +104,9 @@ test.each([
 ])('30 steps of preset official follow PyTorch %s: losses within 1e-3', (_, dropout, name) => {
   const ours = train(dropout);
   const theirs = array(name).data as Float32Array;
-  const errors = ours.flatMap((row, step) => row.map((loss, i) => Math.abs(loss - theirs[step * 5 + i]) / theirs[step * 5 + i]));
+  const errors = ours.flatMap((row, step) =>
+    row.map((loss, i) => Math.abs(loss - theirs[step * 5 + i]) / theirs[step * 5 + i]),
+  );
   expect(errors).toHaveLength(150);
   expect(Math.max(...errors)).toBeLessThan(1e-3);
   // The losses moved by much more than ours and theirs differ, so following them means something.

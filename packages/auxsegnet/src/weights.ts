@@ -64,7 +64,9 @@ export function loadTensors(
         `Expected ${source} to hold the ${model.weights.length} weights of this network`,
         ...(wrong.length ? [`${wrong.length} of another shape (${some(wrong)})`] : []),
         ...(report.missing.length ? [`${report.missing.length} missing (${some(report.missing)})`] : []),
-        ...(report.unexpected.length ? [`${report.unexpected.length} unexpected (${some(report.unexpected)})`] : []),
+        ...(report.unexpected.length
+          ? [`${report.unexpected.length} unexpected (${some(report.unexpected)})`]
+          : []),
         'use the preset, width and number of classes that the file was made with',
       ].join('; '),
       { ...report, wrong },
@@ -93,7 +95,8 @@ export function encodeModel(model: tfl.LayersModel, metadata: WeightsMetadata): 
 /** Reads a file written by `encodeModel`; `metadata` is null for any other safetensors file. */
 export function decodeModel(bytes: Uint8Array): { tensors: TensorMap; metadata: WeightsMetadata | null } {
   const { tensors, metadata } = readSafetensors(bytes);
-  if (metadata['format'] !== 'auxseg' || !metadata['network'] || !metadata['classes']) return { tensors, metadata: null };
+  if (metadata['format'] !== 'auxseg' || !metadata['network'] || !metadata['classes'])
+    return { tensors, metadata: null };
   return {
     tensors,
     metadata: {

@@ -1,4 +1,10 @@
-import { type AuxSegNet, createNetworkFromConfig, loadOfficialStateDict, type NetworkConfig, type OfficialLoadReport } from '@auxseg/auxsegnet';
+import {
+  type AuxSegNet,
+  createNetworkFromConfig,
+  loadOfficialStateDict,
+  type NetworkConfig,
+  type OfficialLoadReport,
+} from '@auxseg/auxsegnet';
 import type { TensorMap } from '@auxseg/formats';
 import { CliUsageError } from './cli-error.js';
 

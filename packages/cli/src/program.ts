@@ -21,7 +21,10 @@ export function createProgram(signal: AbortSignal): Command {
     .exitOverride()
     .showHelpAfterError('(add --help for the options and an example)')
     .configureHelp({ showGlobalOptions: true })
-    .addHelpText('after', example('auxseg demo', 'auxseg run recipes/voc-animals.yaml --data DIR --out runs/voc-animals'));
+    .addHelpText(
+      'after',
+      example('auxseg demo', 'auxseg run recipes/voc-animals.yaml --data DIR --out runs/voc-animals'),
+    );
   addRunCommands(program, signal);
   addPredictCommand(program, signal);
   addEvaluateCommand(program);

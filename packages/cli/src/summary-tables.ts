@@ -36,9 +36,18 @@ export function summaryTables(summary: Summary): string {
       branches.set(key, { ...branches.get(key), [row.head]: row });
     }
     for (const [name, heads] of branches) {
-      rows.push([name, cell(heads['initial']), cell(heads['refined']), cell(heads['refinedCrf'] ?? heads['initialCrf'])]);
+      rows.push([
+        name,
+        cell(heads['initial']),
+        cell(heads['refined']),
+        cell(heads['refinedCrf'] ?? heads['initialCrf']),
+      ]);
     }
-    parts.push('Validation mIoU (%)', formatTable(['network', 'initial head', 'refined head', 'with CRF'], rows), '');
+    parts.push(
+      'Validation mIoU (%)',
+      formatTable(['network', 'initial head', 'refined head', 'with CRF'], rows),
+      '',
+    );
   }
   if (summary.comparisons.length > 0) {
     parts.push(

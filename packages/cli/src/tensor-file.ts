@@ -1,11 +1,20 @@
 import { readFile } from 'node:fs/promises';
-import { readMxnetParams, readNpz, readPyTorchCheckpoint, readSafetensors, type TensorMap } from '@auxseg/formats';
+import {
+  readMxnetParams,
+  readNpz,
+  readPyTorchCheckpoint,
+  readSafetensors,
+  type TensorMap,
+} from '@auxseg/formats';
 import { CliUsageError } from './cli-error.js';
 
 /** Reads tensors from any supported file, by its extension. */
 export async function readTensors(path: string): Promise<TensorMap> {
   const bytes = await readFile(path).catch((cause) => {
-    throw new CliUsageError(`Expected a weight file at ${path}, got ${(cause as NodeJS.ErrnoException).code}.`, { path });
+    throw new CliUsageError(
+      `Expected a weight file at ${path}, got ${(cause as NodeJS.ErrnoException).code}.`,
+      { path },
+    );
   });
   if (/\.(pth|pt|bin)$/.test(path)) return readPyTorchCheckpoint(bytes).tensors;
   if (path.endsWith('.params')) return readMxnetParams(bytes);

@@ -44,7 +44,8 @@ export function createTerminal({ json }: { json: boolean }): Terminal {
     progress(label, done, total, etaSeconds, text = '') {
       const now = performance.now();
       const finished = done >= total;
-      if (now - last < (interactive ? REDRAW_INTERVAL_MS : PLAIN_INTERVAL_MS) && !(finished && interactive)) return;
+      if (now - last < (interactive ? REDRAW_INTERVAL_MS : PLAIN_INTERVAL_MS) && !(finished && interactive))
+        return;
       last = now;
       const left = finished ? '' : `, ${formatSeconds(etaSeconds)} left`;
       const counts = `${done}/${total}`;
@@ -78,7 +79,9 @@ export function pipelineListener(terminal: Terminal): (event: PipelineEvent) => 
         terminal.note(`= ${event.step}: done before`);
         break;
       case 'step-done':
-        terminal.note(`  ${event.step}: ${formatSeconds(event.seconds)}${event.result ? `; ${event.result}` : ''}`);
+        terminal.note(
+          `  ${event.step}: ${formatSeconds(event.seconds)}${event.result ? `; ${event.result}` : ''}`,
+        );
         break;
       case 'progress':
         terminal.progress(event.step, event.done, event.total, event.etaSeconds, event.text);

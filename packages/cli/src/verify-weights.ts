@@ -1,4 +1,10 @@
-import { auxSegLosses, forwardForTraining, type NetworkConfig, type OutputName, runNetwork } from '@auxseg/auxsegnet';
+import {
+  auxSegLosses,
+  forwardForTraining,
+  type NetworkConfig,
+  type OutputName,
+  runNetwork,
+} from '@auxseg/auxsegnet';
 import { toPyTorch } from '@auxseg/backbone';
 import type { TensorMap } from '@auxseg/formats';
 import * as tf from '@tensorflow/tfjs-core';
@@ -24,7 +30,13 @@ const comparable: readonly OutputName[] = [
   'affinity',
 ];
 /** Order of the recorded `losses` [5]. */
-const lossOrder = ['classification', 'saliencyInitial', 'saliencyRefined', 'segmentationInitial', 'segmentationRefined'];
+const lossOrder = [
+  'classification',
+  'saliencyInitial',
+  'saliencyRefined',
+  'segmentationInitial',
+  'segmentationRefined',
+];
 
 /**
  * Gradients smaller than this share of the largest one's norm are compared on that scale: some are zero in exact arithmetic
@@ -51,16 +63,24 @@ export function verifyWeights(input: {
   const { reference } = input;
   const tags = [...reference.keys()].filter((name) => name.endsWith('_x')).map((name) => name.slice(0, -2));
   if (tags.length === 0) {
-    throw new CliUsageError(`Expected inputs named <tag>_x in the reference, found ${[...reference.keys()].join(', ')}.`);
+    throw new CliUsageError(
+      `Expected inputs named <tag>_x in the reference, found ${[...reference.keys()].join(', ')}.`,
+    );
   }
   const outputs: Record<string, number> = {};
   for (const tag of tags) {
     tf.tidy(() => {
-      const names = comparable.filter((name) => reference.has(`${tag}_${name}`) && network.outputs.includes(name));
+      const names = comparable.filter(
+        (name) => reference.has(`${tag}_${name}`) && network.outputs.includes(name),
+      );
       const results = runNetwork(network, imageOf(reference, tag), names);
       for (const name of names) {
         const ours = toChannelsFirst(results[name]).dataSync() as Float32Array;
-        outputs[`${tag}_${name}`] = maxRelativeError(ours, floats(reference, `${tag}_${name}`), `${tag}_${name}`);
+        outputs[`${tag}_${name}`] = maxRelativeError(
+          ours,
+          floats(reference, `${tag}_${name}`),
+          `${tag}_${name}`,
+        );
       }
     });
   }
@@ -83,7 +103,11 @@ export function verifyWeights(input: {
     let losses: number | null = null;
     const variables = network.model.trainableWeights.map((weight) => weight.read() as tf.Variable);
     const { grads } = tf.variableGrads(() => {
-      const result = auxSegLosses(forwardForTraining(network, images), targets, { classification: 1, saliency: 1, segmentation: 1 });
+      const result = auxSegLosses(forwardForTraining(network, images), targets, {
+        classification: 1,
+        saliency: 1,
+        segmentation: 1,
+      });
       if (reference.has('losses')) {
         const ours = Float32Array.from(lossOrder, (name) => result.parts[name].dataSync()[0]);
         losses = maxRelativeError(ours, floats(reference, 'losses'), 'losses');
@@ -104,10 +128,16 @@ export function verifyWeights(input: {
       })!;
       if (!gradients.has(ours.name)) continue;
       count++;
-      const error = relativeNormError(ours.data, floats(gradients, ours.name), ours.name, largest * NEGLIGIBLE);
+      const error = relativeNormError(
+        ours.data,
+        floats(gradients, ours.name),
+        ours.name,
+        largest * NEGLIGIBLE,
+      );
       if (error >= worst.relNormError) worst = { name: ours.name, relNormError: error };
     }
-    if (count === 0) throw new CliUsageError("Expected gradients under the authors' parameter names, found none of them.");
+    if (count === 0)
+      throw new CliUsageError("Expected gradients under the authors' parameter names, found none of them.");
     result = { outputs, losses, gradients: { count, worst } };
   });
   return result;
@@ -118,7 +148,10 @@ function imageOf(reference: TensorMap, tag: string): tf.Tensor4D {
   if (shape.length !== 4 || shape[1] !== 3) {
     throw new CliUsageError(`Expected ${tag}_x to be [N,3,H,W], got [${shape}].`);
   }
-  return tf.transpose(tf.tensor4d(floats(reference, `${tag}_x`), shape as [number, number, number, number]), [0, 2, 3, 1]);
+  return tf.transpose(
+    tf.tensor4d(floats(reference, `${tag}_x`), shape as [number, number, number, number]),
+    [0, 2, 3, 1],
+  );
 }
 
 function toChannelsFirst(x: tf.Tensor): tf.Tensor {
@@ -127,7 +160,8 @@ function toChannelsFirst(x: tf.Tensor): tf.Tensor {
 
 function floats(tensors: TensorMap, name: string): Float32Array {
   const found = tensors.get(name);
-  if (found === undefined) throw new CliUsageError(`Expected an array '${name}' in the recorded file, found none.`);
+  if (found === undefined)
+    throw new CliUsageError(`Expected an array '${name}' in the recorded file, found none.`);
   return Float32Array.from(found.data as ArrayLike<number | bigint>, Number);
 }
 
@@ -156,6 +190,8 @@ function norm(values: Float32Array): number {
 
 function sameLength(ours: Float32Array, reference: Float32Array, name: string): void {
   if (ours.length !== reference.length) {
-    throw new CliUsageError(`Expected ${name} to have ${ours.length} values as our network gives, got ${reference.length}.`);
+    throw new CliUsageError(
+      `Expected ${name} to have ${ours.length} values as our network gives, got ${reference.length}.`,
+    );
   }
 }

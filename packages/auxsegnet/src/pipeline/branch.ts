@@ -5,7 +5,8 @@ import { labelTargets, predictValidation, saliencyTarget } from './stage.js';
 import { trainNetwork } from './train-network.js';
 
 /** Weight file of a branch after its round `round`. */
-export const branchModel = (branch: Branch, round = branch.rounds) => `branches/${branch.name}/round-${round}.safetensors`;
+export const branchModel = (branch: Branch, round = branch.rounds) =>
+  `branches/${branch.name}/round-${round}.safetensors`;
 export const branchPredictions = (branch: Branch, round = branch.rounds) =>
   `branches/${branch.name}/predictions-${round}`;
 
@@ -13,7 +14,11 @@ export const branchPredictions = (branch: Branch, round = branch.rounds) =>
  * One round of a branch: a control training that differs from the main run in its affinity, its losses or its labels,
  * with the same schedule and steps.
  */
-export async function trainBranchRound(context: PipelineContext, branch: Branch, round: number): Promise<string> {
+export async function trainBranchRound(
+  context: PipelineContext,
+  branch: Branch,
+  round: number,
+): Promise<string> {
   const config = networkConfigOf(context.recipe, branch);
   const network = await createInitialNetwork(context, config);
   try {

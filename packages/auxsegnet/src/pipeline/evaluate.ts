@@ -1,7 +1,12 @@
-import { readIndexedPng, type LabelMap } from '@auxseg/formats';
-import { type ConfusionMatrix, createConfusionMatrix, createPseudoLabelScore, type PseudoLabelScore } from '@auxseg/metrics';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type LabelMap, readIndexedPng } from '@auxseg/formats';
+import {
+  type ConfusionMatrix,
+  createConfusionMatrix,
+  createPseudoLabelScore,
+  type PseudoLabelScore,
+} from '@auxseg/metrics';
 import { AuxSegNetError } from '../auxsegnet-error.js';
 
 /** Where predictions are and what they are held against. */

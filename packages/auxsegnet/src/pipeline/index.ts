@@ -1,8 +1,14 @@
-export { type PipelineContext, type PipelineEvent } from './context.js';
+export type { PipelineContext, PipelineEvent } from './context.js';
 export { confusionByImage, type EvaluationInput, scorePseudoLabels, sumConfusion } from './evaluate.js';
 export { findFile, openNetworkFile } from './network-files.js';
 export { createContext, openRecipeData, openSaliencySource, type RecipeData } from './open-context.js';
+export {
+  openRunDirectory,
+  RunDirectory,
+  type RunState,
+  recipeDifferences,
+  type StepState,
+} from './run-directory.js';
 export { type PipelineStep, pipelineSteps, runPipeline } from './run-pipeline.js';
-export { openRunDirectory, recipeDifferences, RunDirectory, type RunState, type StepState } from './run-directory.js';
 export { refineWithCrf } from './stage.js';
 export { type Comparison, type PseudoLabelRow, type Score, type Summary, writeSummary } from './summary.js';

@@ -49,7 +49,10 @@ export async function createInitialClassifier(context: PipelineContext): Promise
 }
 
 /** A fresh AuxSegNet with the backbone's initial weights loaded. The caller disposes its model. */
-export async function createInitialNetwork(context: PipelineContext, config: NetworkConfig): Promise<AuxSegNet> {
+export async function createInitialNetwork(
+  context: PipelineContext,
+  config: NetworkConfig,
+): Promise<AuxSegNet> {
   const network = createNetworkFromConfig(config, context.train.classes.length, context.recipe.seed);
   await loadInitialBackbone(context, network, config);
   return network;
@@ -70,7 +73,9 @@ export async function loadNetworkFile(
 }
 
 /** Full configuration and weights of a file that this project wrote, wherever it is. */
-export async function openNetworkFile(path: string): Promise<{ network: AuxSegNet; metadata: WeightsMetadata }> {
+export async function openNetworkFile(
+  path: string,
+): Promise<{ network: AuxSegNet; metadata: WeightsMetadata }> {
   const { tensors, metadata } = decodeModel(await readBytes(path, 'a weight file'));
   if (metadata === null) {
     throw new AuxSegNetError(
@@ -91,7 +96,11 @@ export async function openNetworkFile(path: string): Promise<{ network: AuxSegNe
   return { network, metadata };
 }
 
-async function loadInitialBackbone(context: PipelineContext, network: AuxSegNet, config: NetworkConfig): Promise<void> {
+async function loadInitialBackbone(
+  context: PipelineContext,
+  network: AuxSegNet,
+  config: NetworkConfig,
+): Promise<void> {
   const file = config.backbone.weights;
   if (file === undefined) return;
   const path = await findFile(file, context.searchPaths);
@@ -117,7 +126,11 @@ async function readBytes(path: string, what: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (cause) {
-    throw new AuxSegNetError('MISSING_INPUT', `Expected ${what} at ${path}, got ${(cause as Error).message}.`, { path });
+    throw new AuxSegNetError(
+      'MISSING_INPUT',
+      `Expected ${what} at ${path}, got ${(cause as Error).message}.`,
+      { path },
+    );
   }
 }
 

@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { createDenseCrf, type DenseCrf } from '@auxseg/crf';
 import {
   createSyntheticDataset,
@@ -15,8 +17,6 @@ import {
   createUnsupervisedSaliency,
   type SaliencySource,
 } from '@auxseg/saliency';
-import { availableParallelism } from 'node:os';
-import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { AuxSegNetError } from '../auxsegnet-error.js';
 import type { Recipe } from '../recipe.js';
 import type { PipelineContext, PipelineEvent } from './context.js';
@@ -41,7 +41,10 @@ export async function openRecipeData(recipe: Recipe): Promise<RecipeData> {
   }
   const root = data.root;
   if (root === undefined) {
-    throw new AuxSegNetError('MISSING_INPUT', `Expected the folder of the ${data.kind} data set: give --data DIR or data.root in the recipe.`);
+    throw new AuxSegNetError(
+      'MISSING_INPUT',
+      `Expected the folder of the ${data.kind} data set: give --data DIR or data.root in the recipe.`,
+    );
   }
   const open = (split: string): Promise<Dataset> => {
     switch (data.kind as 'voc' | 'folder' | 'coco') {
@@ -90,7 +93,10 @@ export function openSaliencySource(recipe: Recipe, data: RecipeData): SaliencySo
       return createOracleSaliency(data.train);
     case 'files':
       if (directory === undefined) {
-        throw new AuxSegNetError('BAD_RECIPE', "Expected saliency.directory (a folder of <id>.png) with saliency.source 'files'.");
+        throw new AuxSegNetError(
+          'BAD_RECIPE',
+          "Expected saliency.directory (a folder of <id>.png) with saliency.source 'files'.",
+        );
       }
       return createFileSaliency({
         dir: isAbsolute(directory) ? directory : resolve(recipe.data.root ?? '.', directory),
@@ -134,7 +140,9 @@ export function createContext(input: {
     backend: input.backend,
     searchPaths: [
       ...(input.recipePath ? [dirname(input.recipePath)] : []),
-      ...(root ? [root, join(root, 'weights'), join(root, '..', 'weights'), join(root, '..', '..', 'weights')] : []),
+      ...(root
+        ? [root, join(root, 'weights'), join(root, '..', 'weights'), join(root, '..', '..', 'weights')]
+        : []),
       'weights',
       '.',
     ],

@@ -1,11 +1,11 @@
 import { writeRgbPng } from '@auxseg/formats';
 import { openLabelStore } from '@auxseg/pseudo-label';
+import { colourHeatMap, colourLabels, markPoint } from '@auxseg/report';
 import * as tf from '@tensorflow/tfjs-core';
 import { argmaxLabels, imageToTensor, predictSegmentation, workingSize } from '../inference.js';
 import { type AuxSegNet, runNetwork } from '../network.js';
 import type { PipelineContext } from './context.js';
 import { createInitialNetwork, loadNetworkFile, networkConfigOf } from './network-files.js';
-import { colourHeatMap, colourLabels, markPoint } from '@auxseg/report';
 import { updateLabels } from './stage.js';
 import { fusionOptions, labelFolder, readCams } from './stage-zero.js';
 
@@ -24,13 +24,17 @@ export async function makePictures(context: PipelineContext): Promise<void> {
   const network = await createInitialNetwork(context, networkConfigOf(recipe));
   const strips: PictureStrip[] = [];
   try {
-    if (recipe.stages > 0) await loadNetworkFile(context, network, `stage-${recipe.stages}/model.safetensors`);
+    if (recipe.stages > 0)
+      await loadNetworkFile(context, network, `stage-${recipe.stages}/model.safetensors`);
     for (const id of ids) strips.push(await pictureStrip(context, network, id));
   } finally {
     network.model.dispose();
   }
   await directory.writeJson('pictures/index.json', strips);
-  context.emit({ type: 'note', text: `${strips.length} of ${train.ids.length} training images in the report` });
+  context.emit({
+    type: 'note',
+    text: `${strips.length} of ${train.ids.length} training images in the report`,
+  });
 }
 
 /** Evenly spaced over the images that have masks, those with several classes first. */
@@ -41,7 +45,10 @@ function pickIds(context: PipelineContext): string[] {
   const several = pool.filter((id) => numLabels(id) > 1);
   const single = pool.filter((id) => numLabels(id) === 1);
   const take = (list: readonly string[], n: number) =>
-    Array.from({ length: Math.min(n, list.length) }, (_, i) => list[Math.floor(((i + 0.5) * list.length) / Math.min(n, list.length))]);
+    Array.from(
+      { length: Math.min(n, list.length) },
+      (_, i) => list[Math.floor(((i + 0.5) * list.length) / Math.min(n, list.length))],
+    );
   const first = take(several, Math.ceil(count / 2));
   return [...first, ...take(single, count - first.length)];
 }
@@ -53,7 +60,12 @@ async function pictureStrip(context: PipelineContext, network: AuxSegNet, id: st
   const strip: PictureStrip = { id, labels: present.map((k) => train.classes[k]), items: [] };
   const { width, height } = image;
   const pixels = width * height;
-  const add = async (title: string, kind: PictureKind, picture: Parameters<typeof writeRgbPng>[0], stage?: number) => {
+  const add = async (
+    title: string,
+    kind: PictureKind,
+    picture: Parameters<typeof writeRgbPng>[0],
+    stage?: number,
+  ) => {
     const file = `pictures/${id}-${String(strip.items.length).padStart(2, '0')}-${kind}.png`;
     await directory.write(file, writeRgbPng(picture));
     strip.items.push({ title, file, kind, ...(stage === undefined ? {} : { stage }) });
@@ -71,7 +83,11 @@ async function pictureStrip(context: PipelineContext, network: AuxSegNet, id: st
 
   await add('photo', 'photo', image);
   if (context.scoreTruth && context.scoreIds.includes(id)) {
-    await add('truth (evaluation only)', 'truth', colourLabels(await context.scoreTruth(id), { over: image }));
+    await add(
+      'truth (evaluation only)',
+      'truth',
+      colourLabels(await context.scoreTruth(id), { over: image }),
+    );
   }
   const original = openLabelStore(directory.path(labelFolder(0)));
   const originalSaliency = await original.saliency(id);
@@ -94,7 +110,12 @@ async function pictureStrip(context: PipelineContext, network: AuxSegNet, id: st
   } else await add('off-the-shelf saliency', 'saliency', grey(originalSaliency.data), 0);
   for (let stage = 0; stage <= recipe.stages; stage++) {
     const store = openLabelStore(directory.path(labelFolder(stage)));
-    await add(`pseudo label, stage ${stage}`, 'label', colourLabels(await store.segmentation(id), { over: image }), stage);
+    await add(
+      `pseudo label, stage ${stage}`,
+      'label',
+      colourLabels(await store.segmentation(id), { over: image }),
+      stage,
+    );
   }
   if (recipe.stages > 0) {
     const scores = predictSegmentation(network, image, {
@@ -127,11 +148,19 @@ function affinityRow(
   const { recipe } = context;
   return tf.tidy(() => {
     const size = workingSize(image, recipe.data.longSidePx);
-    const out = runNetwork(network, imageToTensor(image, size, recipe.network.normalization), ['affinity', 'cam']);
+    const out = runNetwork(network, imageToTensor(image, size, recipe.network.normalization), [
+      'affinity',
+      'cam',
+    ]);
     const [, h, w] = out.cam.shape as [number, number, number, number];
     const x = Math.min(w - 1, Math.floor((point.x / image.width) * w));
     const y = Math.min(h - 1, Math.floor((point.y / image.height) * h));
-    const row = tf.reshape(tf.slice(out.affinity as tf.Tensor3D, [0, y * w + x, 0], [1, 1, h * w]), [1, h, w, 1]);
+    const row = tf.reshape(tf.slice(out.affinity as tf.Tensor3D, [0, y * w + x, 0], [1, 1, h * w]), [
+      1,
+      h,
+      w,
+      1,
+    ]);
     const scaled = tf.div(row, tf.add(tf.max(row), 1e-12)) as tf.Tensor4D;
     // Nearest neighbour: the map is shown as coarse as it is.
     return tf.image.resizeNearestNeighbor(scaled, [image.height, image.width]).dataSync() as Float32Array;

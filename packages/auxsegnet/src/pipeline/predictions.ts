@@ -1,6 +1,6 @@
 import { type LabelMap, writeIndexedPng } from '@auxseg/formats';
-import { confusionByImage, sumConfusion } from './evaluate.js';
 import type { PipelineContext } from './context.js';
+import { confusionByImage, sumConfusion } from './evaluate.js';
 import type { RunDirectory } from './run-directory.js';
 
 /** Writes a label map as an indexed PNG of 256 VOC colours. */

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, stat, open, rm, appendFile } from 'node:fs/promises';
+import { appendFile, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AuxSegNetError } from '../auxsegnet-error.js';
 import type { Recipe } from '../recipe.js';

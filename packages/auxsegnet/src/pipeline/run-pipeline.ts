@@ -12,15 +12,19 @@ import { type Summary, writeSummary } from './summary.js';
 export interface PipelineStep {
   name: string;
   description: string;
-  /** Does the work, or what is left of it; may return a line about the result. */
-  run(context: PipelineContext): Promise<string | void>;
+  /** Does the work, or what is left of it; a string it returns is a line about the result. */
+  run(context: PipelineContext): Promise<unknown>;
 }
 
 /** All steps of a recipe, in order. */
 export function pipelineSteps(context: PipelineContext): PipelineStep[] {
   const { recipe } = context;
   const steps: PipelineStep[] = [
-    { name: 'saliency', description: 'off-the-shelf saliency of every training image', run: (c) => makeSaliency(c, 'saliency') },
+    {
+      name: 'saliency',
+      description: 'off-the-shelf saliency of every training image',
+      run: (c) => makeSaliency(c, 'saliency'),
+    },
     { name: 'classifier', description: 'single-task classifier', run: trainClassifier },
     { name: 'cam', description: 'class activation maps', run: (c) => makeCams(c, 'cam') },
     { name: 'labels-0', description: 'stage-0 pseudo labels', run: (c) => makeInitialLabels(c, 'labels-0') },
@@ -33,7 +37,11 @@ export function pipelineSteps(context: PipelineContext): PipelineStep[] {
         description: `AuxSegNet on the labels of stage ${stage - 1}`,
         run: (c) => trainStage(c, stage),
       },
-      { name: labels, description: `pseudo labels of stage ${stage}`, run: (c) => updateStageLabels(c, stage, labels) },
+      {
+        name: labels,
+        description: `pseudo labels of stage ${stage}`,
+        run: (c) => updateStageLabels(c, stage, labels),
+      },
       {
         name: `evaluate-${stage}`,
         description: `validation images with the network of stage ${stage}`,
@@ -41,7 +49,8 @@ export function pipelineSteps(context: PipelineContext): PipelineStep[] {
       },
     );
   }
-  if (recipe.stages > 0) steps.push({ name: 'predict', description: 'final predictions', run: (c) => predictFinal(c, 'predict') });
+  if (recipe.stages > 0)
+    steps.push({ name: 'predict', description: 'final predictions', run: (c) => predictFinal(c, 'predict') });
   for (const branch of recipe.branches) {
     for (let round = 1; round <= branch.rounds; round++) {
       const name = `branch-${branch.name}-${round}`;
@@ -62,7 +71,8 @@ export function pipelineSteps(context: PipelineContext): PipelineStep[] {
       );
     }
   }
-  if (recipe.pictures > 0) steps.push({ name: 'pictures', description: 'pictures for the report', run: makePictures });
+  if (recipe.pictures > 0)
+    steps.push({ name: 'pictures', description: 'pictures for the report', run: makePictures });
   return steps;
 }
 
@@ -90,7 +100,7 @@ export async function runPipeline(
       await directory.saveState();
       context.emit({ type: 'step-start', step: step.name, description: step.description });
       const started = performance.now();
-      let result: string | void;
+      let result: unknown;
       try {
         result = await step.run(context);
         state.status = 'done';
@@ -98,7 +108,12 @@ export async function runPipeline(
         state.seconds += (performance.now() - started) / 1000;
         await directory.saveState();
       }
-      context.emit({ type: 'step-done', step: step.name, seconds: state.seconds, result: result || undefined });
+      context.emit({
+        type: 'step-done',
+        step: step.name,
+        seconds: state.seconds,
+        result: typeof result === 'string' ? result : undefined,
+      });
     }
     if (step.name === until) break;
   }

@@ -5,7 +5,12 @@ import { fuseCamAndSaliency, openLabelStore } from '@auxseg/pseudo-label';
 import { imageToTensor, workingSize } from '../inference.js';
 import { forEachImage, type PipelineContext } from './context.js';
 import { scorePseudoLabels } from './evaluate.js';
-import { classifierConfigOf, createInitialClassifier, loadNetworkFile, weightsMetadata } from './network-files.js';
+import {
+  classifierConfigOf,
+  createInitialClassifier,
+  loadNetworkFile,
+  weightsMetadata,
+} from './network-files.js';
 import { trainNetwork } from './train-network.js';
 
 export const labelFolder = (stage: number) => `stage-${stage}/labels`;
@@ -65,7 +70,11 @@ export async function makeCams(context: PipelineContext, step: string): Promise<
         const cams = await extractCams({
           model: network.model,
           image: (scale: number) =>
-            imageToTensor(image, workingSize(image, recipe.data.longSidePx, scale), recipe.network.normalization),
+            imageToTensor(
+              image,
+              workingSize(image, recipe.data.longSidePx, scale),
+              recipe.network.normalization,
+            ),
           scales: recipe.cam.scales,
           flip: recipe.cam.flip,
           // A quarter of the working size: finer than any of the maps, small on disk.

@@ -1,16 +1,22 @@
 import { normalizeCam, propagateCam } from '@auxseg/cam';
 import { presets as crfPresets, type DenseCrf } from '@auxseg/crf';
-import { type LabelMap, resizeBilinear, type RgbImage } from '@auxseg/formats';
+import { type LabelMap, type RgbImage, resizeBilinear } from '@auxseg/formats';
 import { fuseCamAndSaliency, openLabelStore, updateSaliency } from '@auxseg/pseudo-label';
 import * as tf from '@tensorflow/tfjs-core';
-import { argmaxLabels, imageToTensor, predictHeads, type SegmentationScores, workingSize } from '../inference.js';
+import {
+  argmaxLabels,
+  imageToTensor,
+  predictHeads,
+  type SegmentationScores,
+  workingSize,
+} from '../inference.js';
 import { type AuxSegNet, runNetwork } from '../network.js';
 import type { Recipe } from '../recipe.js';
 import { forEachImage, type PipelineContext } from './context.js';
 import { createInitialNetwork, loadNetworkFile, networkConfigOf, weightsMetadata } from './network-files.js';
+import { writePrediction } from './predictions.js';
 import { fusionOptions, labelFolder, scoreLabels } from './stage-zero.js';
 import { trainNetwork } from './train-network.js';
-import { writePrediction } from './predictions.js';
 
 /** Trains the network of stage `stage` (1-based) on the labels of the stage before, warm-started from its weights. */
 export async function trainStage(context: PipelineContext, stage: number): Promise<string> {
@@ -79,10 +85,15 @@ export async function updateLabels(input: {
   const size = workingSize(image, recipe.data.longSidePx);
   const { camBefore, camAfter, refined, mapSize } = tf.tidy(() => {
     const x = imageToTensor(image, size, recipe.network.normalization);
-    const names = ['cam', 'refinedSaliency', ...(network.outputs.includes('affinity') ? ['affinity' as const] : [])];
+    const names = [
+      'cam',
+      'refinedSaliency',
+      ...(network.outputs.includes('affinity') ? ['affinity' as const] : []),
+    ];
     const out = runNetwork(network, x, names as ('cam' | 'refinedSaliency' | 'affinity')[]);
     const cam = normalizeCam(out.cam as tf.Tensor4D);
-    const after = out.affinity && recipe.pseudoLabel.propagate ? propagateCam(out.affinity as tf.Tensor3D, cam) : cam;
+    const after =
+      out.affinity && recipe.pseudoLabel.propagate ? propagateCam(out.affinity as tf.Tensor3D, cam) : cam;
     const planar = (t: tf.Tensor) => tf.transpose(tf.squeeze(t, [0]), [2, 0, 1]).dataSync() as Float32Array;
     return {
       camBefore: planar(cam),
@@ -95,7 +106,10 @@ export async function updateLabels(input: {
     const result = new Float32Array(channels * width * height);
     const cells = mapSize.width * mapSize.height;
     for (let c = 0; c < channels; c++) {
-      result.set(resizeBilinear(planes.subarray(c * cells, (c + 1) * cells), mapSize, { width, height }), c * width * height);
+      result.set(
+        resizeBilinear(planes.subarray(c * cells, (c + 1) * cells), mapSize, { width, height }),
+        c * width * height,
+      );
     }
     return result;
   };
@@ -118,11 +132,21 @@ export async function updateLabels(input: {
     id: input.id,
     ...fusion,
   });
-  return { camBefore: upsample(camBefore, network.numClasses), camAfter: cam, refinedSaliency, saliency, segmentation };
+  return {
+    camBefore: upsample(camBefore, network.numClasses),
+    camAfter: cam,
+    refinedSaliency,
+    saliency,
+    segmentation,
+  };
 }
 
 /** New pseudo labels of every training image with the network of a stage; see `updateLabels`. */
-export async function updateStageLabels(context: PipelineContext, stage: number, step: string): Promise<string> {
+export async function updateStageLabels(
+  context: PipelineContext,
+  stage: number,
+  step: string,
+): Promise<string> {
   const { recipe, directory, train } = context;
   const network = await createInitialNetwork(context, networkConfigOf(recipe));
   const original = openLabelStore(directory.path(labelFolder(0)));
@@ -160,7 +184,12 @@ export async function updateStageLabels(context: PipelineContext, stage: number,
 }
 
 /** Kernels of the segmentation CRF with the recipe's values. */
-export function refineWithCrf(crf: DenseCrf, scores: SegmentationScores, image: RgbImage, recipe: Recipe): LabelMap {
+export function refineWithCrf(
+  crf: DenseCrf,
+  scores: SegmentationScores,
+  image: RgbImage,
+  recipe: Recipe,
+): LabelMap {
   const { gaussian, bilateral, iterations } = recipe.crf.segmentation;
   const { width, height, channels } = scores;
   const data = crf.inferMap({
@@ -197,7 +226,9 @@ export async function predictValidation(
   folder: string,
 ): Promise<void> {
   const { recipe, directory, val } = context;
-  const heads: ('initial' | 'refined')[] = network.outputs.includes('affinity') ? ['initial', 'refined'] : ['initial'];
+  const heads: ('initial' | 'refined')[] = network.outputs.includes('affinity')
+    ? ['initial', 'refined']
+    : ['initial'];
   const last = heads[heads.length - 1];
   const crf = recipe.evaluation.crf ? await context.crf() : null;
   const done = crf ? `${last}-crf` : last;

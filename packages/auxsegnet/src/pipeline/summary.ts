@@ -2,8 +2,8 @@ import { pairedBootstrap } from '@auxseg/metrics';
 import { branchPredictions } from './branch.js';
 import type { PipelineContext } from './context.js';
 import { confusionByImage, labelScoreByImage } from './evaluate.js';
-import { labelFolder } from './stage-zero.js';
 import { scoreNetwork } from './predictions.js';
+import { labelFolder } from './stage-zero.js';
 
 /** Scores of one set of label maps or predictions, fractions. */
 export interface Score {
@@ -42,7 +42,13 @@ export interface Summary {
   pseudoLabels: PseudoLabelRow[];
   saliency: { stage: number; mae: number; maxFBeta: number }[];
   validation: ({ stage: number } & Record<string, Score | number>)[];
-  baselines: (Score & { name: string; description: string; rounds: number; head: string; compareWithStage: number })[];
+  baselines: (Score & {
+    name: string;
+    description: string;
+    rounds: number;
+    head: string;
+    compareWithStage: number;
+  })[];
   comparisons: Comparison[];
   timings: { step: string; seconds: number }[];
 }
@@ -62,9 +68,11 @@ export async function writeSummary(context: PipelineContext): Promise<Summary> {
   for (let stage = 0; stage <= recipe.stages; stage++) {
     if (!(await directory.has(`stage-${stage}/metrics.json`))) continue;
     const metrics = await directory.readJson<Record<string, never>>(`stage-${stage}/metrics.json`);
-    if (metrics['pseudoLabels']) summary.pseudoLabels.push({ stage, ...(metrics['pseudoLabels'] as object) } as PseudoLabelRow);
+    if (metrics['pseudoLabels'])
+      summary.pseudoLabels.push({ stage, ...(metrics['pseudoLabels'] as object) } as PseudoLabelRow);
     if (metrics['saliency']) summary.saliency.push({ stage, ...(metrics['saliency'] as object) } as never);
-    if (metrics['validation']) summary.validation.push({ stage, ...(metrics['validation'] as object) } as never);
+    if (metrics['validation'])
+      summary.validation.push({ stage, ...(metrics['validation'] as object) } as never);
   }
   for (const branch of recipe.branches) {
     for (let round = 1; round <= branch.rounds; round++) {
@@ -102,7 +110,11 @@ async function compareLabels(context: PipelineContext): Promise<Comparison[]> {
   const comparisons: Comparison[] = [];
   const first = (await directory.has('stage-0/metrics.json')) ? await scores(0) : null;
   for (let stage = 1; first !== null && stage <= recipe.stages; stage++) {
-    if (!(await directory.has(`stage-${stage}/metrics.json`)) || !(await directory.has(labelFolder(stage), 'seg'))) continue;
+    if (
+      !(await directory.has(`stage-${stage}/metrics.json`)) ||
+      !(await directory.has(labelFolder(stage), 'seg'))
+    )
+      continue;
     const { difference, low, high, level } = pairedBootstrap({
       a: await scores(stage),
       b: first,
@@ -188,4 +200,3 @@ async function compareAll(context: PipelineContext): Promise<Comparison[]> {
   }
   return [...(await compareLabels(context)), ...comparisons];
 }
-

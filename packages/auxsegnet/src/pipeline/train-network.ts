@@ -1,4 +1,4 @@
-import { createLoader, type Batch, type LabelTarget, type SaliencyTarget } from '@auxseg/datasets';
+import { type Batch, createLoader, type LabelTarget, type SaliencyTarget } from '@auxseg/datasets';
 import { setRandomKey } from '@auxseg/runtime';
 import { createSgd, createTrainer, layerVariableNames, polySchedule } from '@auxseg/trainer';
 import { createFileCheckpointStore } from '@auxseg/trainer/node';
@@ -34,7 +34,10 @@ export function isHeadParameter(name: string): boolean {
 }
 
 /** Trains, logs to log.jsonl, checkpoints, resumes, and writes the weights. Returns the final losses. */
-export async function trainNetwork(context: PipelineContext, job: TrainingJob): Promise<Record<string, number>> {
+export async function trainNetwork(
+  context: PipelineContext,
+  job: TrainingJob,
+): Promise<Record<string, number>> {
   const { recipe, directory } = context;
   const { schedule, network } = job;
   const seed = recipe.seed + 1000 * job.seedOffset;
@@ -65,7 +68,10 @@ export async function trainNetwork(context: PipelineContext, job: TrainingJob): 
     shuffle: true,
     dropLast: true,
   });
-  const totalSteps = Math.max(1, Math.floor((schedule.epochs * loader.batchesPerEpoch) / schedule.accumulate));
+  const totalSteps = Math.max(
+    1,
+    Math.floor((schedule.epochs * loader.batchesPerEpoch) / schedule.accumulate),
+  );
   const nameOf = layerVariableNames(network.model);
   const variables = network.model.trainableWeights.map((weight) => weight.read() as tf.Variable);
   const heads = variables.filter((variable) => isHeadParameter(nameOf(variable)));
@@ -131,7 +137,9 @@ export async function trainNetwork(context: PipelineContext, job: TrainingJob): 
         total: event.totalSteps,
         etaSeconds: event.etaSeconds,
         text: `loss ${event.losses['total'].toFixed(3)}, ${event.secondsPerStep.toFixed(2)} s/step${
-          event.dataWaitFraction > 0.05 ? `, ${Math.round(100 * event.dataWaitFraction)}% waiting for data` : ''
+          event.dataWaitFraction > 0.05
+            ? `, ${Math.round(100 * event.dataWaitFraction)}% waiting for data`
+            : ''
         }`,
       }),
   });

@@ -1,6 +1,6 @@
 import { presets } from '@auxseg/crf';
 import { type Command, Option } from 'commander';
-import type { CrfOptions } from '../crf-files.js';
+import type { CrfOptions } from '../actions/crf.js';
 import { example } from '../example.js';
 import { createTerminal } from '../terminal.js';
 
@@ -14,8 +14,15 @@ export function addCrfCommand(program: Command, signal: AbortSignal): void {
     .option('--unary <file>', 'energies, .npy float32 [labels,H,W]')
     .option('--probabilities <file>', 'probabilities, .npy float32 [labels,H,W] or grey PNG (foreground)')
     .option('--maps <file>', 'hard label maps, indexed PNG; --labels and --gt-prob apply')
-    .requiredOption('--out <file>', 'result: .npy = Q float32 [labels,H,W]; .png = label map, or foreground in grey for two labels')
-    .addOption(new Option('--preset <name>', 'kernels and steps').choices(Object.keys(presets)).default('auxsegSegmentation'))
+    .requiredOption(
+      '--out <file>',
+      'result: .npy = Q float32 [labels,H,W]; .png = label map, or foreground in grey for two labels',
+    )
+    .addOption(
+      new Option('--preset <name>', 'kernels and steps')
+        .choices(Object.keys(presets))
+        .default('auxsegSegmentation'),
+    )
     .option('--iterations <n>', "steps instead of the preset's")
     .option('--labels <n>', 'number of labels of --maps (default: the largest value + 1)')
     .option('--gt-prob <p>', 'confidence in --maps', '0.7')
@@ -32,7 +39,7 @@ export function addCrfCommand(program: Command, signal: AbortSignal): void {
     .action(async (options: CrfOptions) => {
       const terminal = createTerminal({ json: options.json === true });
       // Loaded here, so that other commands start without it.
-      const { listTasks, runTasks } = await import('../crf-files.js');
+      const { listTasks, runTasks } = await import('../actions/crf.js');
       const tasks = await listTasks(options);
       await runTasks(tasks, options, terminal, signal);
     });

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { createReport } from '@auxseg/report';
 import type { Command } from 'commander';
 import { example } from '../example.js';
 import { createTerminal } from '../terminal.js';
@@ -16,6 +15,7 @@ export function addReportCommand(program: Command): void {
     .addHelpText('after', example('auxseg report runs/demo'))
     .action(async (run: string, options: { title?: string; json?: boolean }) => {
       const terminal = createTerminal({ json: options.json === true });
+      const { createReport } = await import('@auxseg/report');
       await createReport({ runDirectory: run, title: options.title });
       const path = join(run, 'report.html');
       terminal.printJson({ report: path });

@@ -2,9 +2,17 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { createDenseCrfPool, presets, unaryFromLabels } from '@auxseg/crf';
 import { readImage } from '@auxseg/datasets';
-import { readGrayPng, readIndexedPng, readNpy, type RgbImage, writeGrayPng, writeIndexedPng, writeNpy } from '@auxseg/formats';
-import { CliUsageError } from './cli-error.js';
-import type { Terminal } from './terminal.js';
+import {
+  type RgbImage,
+  readGrayPng,
+  readIndexedPng,
+  readNpy,
+  writeGrayPng,
+  writeIndexedPng,
+  writeNpy,
+} from '@auxseg/formats';
+import { CliUsageError } from '../cli-error.js';
+import type { Terminal } from '../terminal.js';
 
 /** Options of `auxseg crf`. */
 export interface CrfOptions {
@@ -33,7 +41,9 @@ interface CrfTask {
 export async function listTasks(options: CrfOptions): Promise<CrfTask[]> {
   const inputs = [options.unary, options.probabilities, options.maps].filter((value) => value !== undefined);
   if (inputs.length !== 1) {
-    throw new CliUsageError(`Expected exactly one of --unary, --probabilities and --maps, got ${inputs.length}.`);
+    throw new CliUsageError(
+      `Expected exactly one of --unary, --probabilities and --maps, got ${inputs.length}.`,
+    );
   }
   const input = inputs[0];
   if ((options.image === undefined) === (options.images === undefined)) {
@@ -41,7 +51,9 @@ export async function listTasks(options: CrfOptions): Promise<CrfTask[]> {
   }
   if (options.image !== undefined) return [{ image: options.image, input, output: options.out }];
   const names = await readdir(options.images!).catch((cause) => {
-    throw new CliUsageError(`Expected a folder of images at ${options.images}, got ${(cause as NodeJS.ErrnoException).code}.`);
+    throw new CliUsageError(
+      `Expected a folder of images at ${options.images}, got ${(cause as NodeJS.ErrnoException).code}.`,
+    );
   });
   const byId = new Map(names.map((name) => [basename(name, extname(name)), join(options.images!, name)]));
   const found = (await readdir(input)).filter((name) => /\.(npy|png)$/.test(name)).sort();
@@ -49,14 +61,25 @@ export async function listTasks(options: CrfOptions): Promise<CrfTask[]> {
   return found.map((name) => {
     const id = basename(name, extname(name));
     const image = byId.get(id);
-    if (image === undefined) throw new CliUsageError(`Expected an image of '${id}' in ${options.images}, found none.`);
-    return { image, input: join(input, name), output: join(options.out, `${id}.${options.unary ? 'npy' : 'png'}`) };
+    if (image === undefined)
+      throw new CliUsageError(`Expected an image of '${id}' in ${options.images}, found none.`);
+    return {
+      image,
+      input: join(input, name),
+      output: join(options.out, `${id}.${options.unary ? 'npy' : 'png'}`),
+    };
   });
 }
 
 /** Runs the tasks on a pool of workers, with progress. */
-export async function runTasks(tasks: CrfTask[], options: CrfOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  const workers = options.workers === undefined ? (tasks.length > 1 ? undefined : 1) : Number(options.workers);
+export async function runTasks(
+  tasks: CrfTask[],
+  options: CrfOptions,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<void> {
+  const workers =
+    options.workers === undefined ? (tasks.length > 1 ? undefined : 1) : Number(options.workers);
   const pool = await createDenseCrfPool(workers === undefined ? {} : { workers });
   const started = performance.now();
   let done = 0;
@@ -68,7 +91,13 @@ export async function runTasks(tasks: CrfTask[], options: CrfOptions, terminal: 
         await runTask(task, options, pool);
         done++;
         const each = (performance.now() - started) / 1000 / done;
-        terminal.progress('crf', done, tasks.length, each * (tasks.length - done), `${(1 / each).toFixed(1)} images/s`);
+        terminal.progress(
+          'crf',
+          done,
+          tasks.length,
+          each * (tasks.length - done),
+          `${(1 / each).toFixed(1)} images/s`,
+        );
       }
     };
     // Two lanes more than workers keep reading and writing off the critical path.
@@ -78,10 +107,16 @@ export async function runTasks(tasks: CrfTask[], options: CrfOptions, terminal: 
   }
   const seconds = (performance.now() - started) / 1000;
   terminal.printJson({ images: done, seconds, out: options.out });
-  terminal.print(`${done} image${done === 1 ? '' : 's'}, ${(seconds / done).toFixed(2)} s each: ${options.out}`);
+  terminal.print(
+    `${done} image${done === 1 ? '' : 's'}, ${(seconds / done).toFixed(2)} s each: ${options.out}`,
+  );
 }
 
-async function runTask(task: CrfTask, options: CrfOptions, pool: Awaited<ReturnType<typeof createDenseCrfPool>>): Promise<void> {
+async function runTask(
+  task: CrfTask,
+  options: CrfOptions,
+  pool: Awaited<ReturnType<typeof createDenseCrfPool>>,
+): Promise<void> {
   const image = await readImage(task.image);
   const problem = await readProblem(task.input, image, options);
   const preset = presets[options.preset];
@@ -103,12 +138,16 @@ async function readProblem(
   options: CrfOptions,
 ): Promise<{ labels: number; unary?: Float32Array; probabilities?: Float32Array }> {
   const bytes = await readFile(path).catch((cause) => {
-    throw new CliUsageError(`Expected the CRF's input at ${path}, got ${(cause as NodeJS.ErrnoException).code}.`);
+    throw new CliUsageError(
+      `Expected the CRF's input at ${path}, got ${(cause as NodeJS.ErrnoException).code}.`,
+    );
   });
   const { width, height } = image;
   const check = (shape: readonly number[]) => {
     if (shape.length !== 3 || shape[1] !== height || shape[2] !== width) {
-      throw new CliUsageError(`Expected ${path} to be [labels,${height},${width}] like its image, got [${shape}].`);
+      throw new CliUsageError(
+        `Expected ${path} to be [labels,${height},${width}] like its image, got [${shape}].`,
+      );
     }
   };
   if (options.maps !== undefined) {
@@ -140,7 +179,11 @@ function encode(q: Float32Array, labels: number, { width, height }: RgbImage, pa
   if (path.endsWith('.npy')) return writeNpy({ dtype: 'float32', shape: [labels, height, width], data: q });
   const pixels = width * height;
   if (labels === 2) {
-    return writeGrayPng({ width, height, data: Uint8Array.from(q.subarray(pixels), (p) => Math.round(255 * p)) });
+    return writeGrayPng({
+      width,
+      height,
+      data: Uint8Array.from(q.subarray(pixels), (p) => Math.round(255 * p)),
+    });
   }
   const data = new Uint8Array(pixels);
   for (let i = 0; i < pixels; i++) {

@@ -1,0 +1,134 @@
+import { access, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
+import {
+  type AuxSegNet,
+  argmaxLabels,
+  type NetworkConfig,
+  type PresetName,
+  predictSegmentation,
+  type Recipe,
+  resolveRecipe,
+} from '@auxseg/auxsegnet';
+import { openNetworkFile, refineWithCrf } from '@auxseg/auxsegnet/pipeline';
+import { createDenseCrf } from '@auxseg/crf';
+import { readImage } from '@auxseg/datasets';
+import { writeIndexedPng } from '@auxseg/formats';
+import { useBackend } from '@auxseg/runtime';
+import { CliUsageError } from '../cli-error.js';
+import { networkFromOfficialTensors } from '../official-weights.js';
+import { readTensors } from '../tensor-file.js';
+import { createTerminal } from '../terminal.js';
+
+/** Options of `auxseg predict`. */
+export interface PredictCommandOptions {
+  weights: string;
+  images: string;
+  out: string;
+  list?: string;
+  preset: PresetName;
+  scales: string;
+  flip?: boolean;
+  crf?: boolean;
+  longSide?: string;
+  head: 'initial' | 'refined';
+  backend?: string;
+  json?: boolean;
+}
+
+const imageExtensions = new Set(['.jpg', '.jpeg', '.png', '.webp']);
+
+/** Predicts a folder of images. */
+export async function predict(options: PredictCommandOptions, signal: AbortSignal): Promise<void> {
+  const terminal = createTerminal({ json: options.json === true });
+  const scales = options.scales.split(',').map(Number);
+  if (scales.length === 0 || scales.some((scale) => !(scale > 0))) {
+    throw new CliUsageError(
+      `Expected --scales to be positive numbers such as 0.5,1,1.5, got '${options.scales}'.`,
+    );
+  }
+  const files = await listImages(options.images, options.list);
+  const backend = await useBackend((options.backend ?? 'auto') as 'auto');
+  terminal.note(`backend ${backend.name}: ${backend.reason}`);
+  const { network, config, recipe } = await openWeights(options.weights, options.preset);
+  const longSidePx = options.longSide === undefined ? recipe.data.longSidePx : Number(options.longSide);
+  const crf = options.crf ? await createDenseCrf() : null;
+  await mkdir(options.out, { recursive: true });
+  const started = performance.now();
+  let done = 0;
+  let skipped = 0;
+  for (const file of files) {
+    signal.throwIfAborted();
+    const id = basename(file, extname(file));
+    const target = join(options.out, `${id}.png`);
+    if (await exists(target)) skipped++;
+    else {
+      const image = await readImage(file);
+      const scores = predictSegmentation(network, image, {
+        normalization: config.normalization,
+        longSidePx,
+        scales,
+        flip: options.flip,
+        head: options.head,
+      });
+      const map = crf ? refineWithCrf(crf, scores, image, recipe) : argmaxLabels(scores);
+      await writeFile(`${target}.tmp`, writeIndexedPng(map));
+      await rename(`${target}.tmp`, target);
+      done++;
+    }
+    const rate = (performance.now() - started) / 1000 / Math.max(1, done);
+    terminal.progress('predict', done + skipped, files.length, rate * (files.length - done - skipped));
+  }
+  crf?.dispose();
+  const seconds = (performance.now() - started) / 1000;
+  terminal.printJson({ images: files.length, predicted: done, skipped, seconds, out: options.out });
+  terminal.print(
+    `${done} predictions in ${options.out}${skipped ? ` (${skipped} were there)` : ''}, ${(seconds / Math.max(1, done)).toFixed(2)} s an image`,
+  );
+}
+
+/** Our own files say what they are; others take the preset. */
+async function openWeights(
+  path: string,
+  preset: PresetName,
+): Promise<{ network: AuxSegNet; config: NetworkConfig; recipe: Recipe }> {
+  if (path.endsWith('.safetensors')) {
+    const { network, metadata } = await openNetworkFile(path);
+    const own = metadata.network.backbone.name;
+    const presetOf: PresetName = own === 'mobilenetv2' ? 'mobilenet' : own === 'tiny' ? 'tiny' : preset;
+    return { network, config: metadata.network, recipe: resolveRecipe({ preset: presetOf }) };
+  }
+  const recipe = resolveRecipe({ preset });
+  const made = networkFromOfficialTensors(await readTensors(path), recipe.network, { source: path });
+  return { ...made, recipe };
+}
+
+async function listImages(folder: string, list?: string): Promise<string[]> {
+  const names = await readdir(folder).catch((cause) => {
+    throw new CliUsageError(
+      `Expected a folder of images at ${folder}, got ${(cause as NodeJS.ErrnoException).code}.`,
+    );
+  });
+  const images = names.filter((name) => imageExtensions.has(extname(name).toLowerCase())).sort();
+  if (list === undefined) {
+    if (images.length === 0)
+      throw new CliUsageError(`Expected .jpg, .png or .webp files in ${folder}, found none.`);
+    return images.map((name) => join(folder, name));
+  }
+  const byId = new Map(images.map((name) => [basename(name, extname(name)), join(folder, name)]));
+  const ids = (await readFile(list, 'utf8'))
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter(Boolean);
+  return ids.map((id) => {
+    const found = byId.get(id);
+    if (!found)
+      throw new CliUsageError(`Expected an image of '${id}' (from ${list}) in ${folder}, found none.`);
+    return found;
+  });
+}
+
+const exists = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
