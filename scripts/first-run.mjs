@@ -10,7 +10,9 @@ const [command, ...rest] = process.argv.slice(2);
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
-  console.error(`Expected Node 20.19 or newer, got ${process.versions.node}. Install a current Node and start again.`);
+  console.error(
+    `Expected Node 20.19 or newer, got ${process.versions.node}. Install a current Node and start again.`,
+  );
   process.exit(2);
 }
 
@@ -30,7 +32,11 @@ if (command === 'test') {
     ...rest,
   ]);
 } else if (command === 'demo') {
-  step('Running the demo (auxseg demo)', process.execPath, [join('packages', 'cli', 'dist', 'bin.js'), 'demo', ...rest]);
+  step('Running the demo (auxseg demo)', process.execPath, [
+    join('packages', 'cli', 'dist', 'bin.js'),
+    'demo',
+    ...rest,
+  ]);
 } else {
   console.error(`Expected 'test' or 'demo', got '${command}'.`);
   process.exit(2);

@@ -30,10 +30,14 @@ const sources = (folder: string): string[] =>
     return entry.isDirectory() ? sources(path) : entry.name.endsWith('.ts') ? [path] : [];
   });
 const imported = (file: string) =>
-  [...readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'(@[^'/]+\/[^'/]+)/g)].map((match) => match[1]);
+  [...readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'(@[^'/]+\/[^'/]+)/g)].map(
+    (match) => match[1],
+  );
 
 test('every folder under packages is in the order and the other way round', () => {
-  const folders = readdirSync('packages').filter((name) => existsSync(join('packages', name, 'package.json')));
+  const folders = readdirSync('packages').filter((name) =>
+    existsSync(join('packages', name, 'package.json')),
+  );
   expect(folders.sort()).toEqual([...order].sort());
 });
 
@@ -42,7 +46,9 @@ describe.each(order)('%s', (name) => {
   const { dependencies = {}, peerDependencies = {}, version } = manifest(name);
 
   test('depends on packages to its left only, at the same version', () => {
-    const siblings = Object.entries(dependencies as Record<string, string>).filter(([key]) => key.startsWith('@auxseg/'));
+    const siblings = Object.entries(dependencies as Record<string, string>).filter(([key]) =>
+      key.startsWith('@auxseg/'),
+    );
     for (const [key, range] of siblings) {
       expect([...allowed]).toContain(key);
       expect(range).toBe(version);
@@ -50,12 +56,21 @@ describe.each(order)('%s', (name) => {
   });
 
   test('imports only what its package.json names', () => {
-    const declared = new Set([...Object.keys(dependencies), ...Object.keys(peerDependencies), `@auxseg/${name}`]);
+    const declared = new Set([
+      ...Object.keys(dependencies),
+      ...Object.keys(peerDependencies),
+      `@auxseg/${name}`,
+    ]);
     for (const file of sources(join('packages', name, 'src'))) {
       if (/\.test\.ts$|testing/.test(file)) continue;
-      const foreign = imported(file).filter((key) => /^@(auxseg|tensorflow)\//.test(key) && !declared.has(key));
+      const foreign = imported(file).filter(
+        (key) => /^@(auxseg|tensorflow)\//.test(key) && !declared.has(key),
+      );
       // tfjs-node and tfjs-node-gpu are optional: loaded by dynamic import, never installed by us.
-      expect({ file, foreign: foreign.filter((key) => !/tfjs-node(-gpu)?$/.test(key)) }).toEqual({ file, foreign: [] });
+      expect({ file, foreign: foreign.filter((key) => !/tfjs-node(-gpu)?$/.test(key)) }).toEqual({
+        file,
+        foreign: [],
+      });
     }
   });
 

@@ -1,14 +1,24 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { writeIndexedPng } from '@auxseg/formats';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 const bin = join('packages', 'cli', 'dist', 'bin.js');
 const folder = mkdtempSync(join(tmpdir(), 'auxseg-cli-'));
 const at = (...parts: string[]) => join(folder, ...parts);
-const auxseg = (...args: string[]) => spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8', timeout: 60_000 });
+const auxseg = (...args: string[]) =>
+  spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8', timeout: 60_000 });
 
 const commands = [
   'demo',
@@ -52,7 +62,8 @@ describe('help', () => {
 
 describe('evaluate', () => {
   // 2 x 2 images: counts small enough to check by hand.
-  const png = (...values: number[]) => writeIndexedPng({ width: 2, height: 2, data: Uint8Array.from(values) });
+  const png = (...values: number[]) =>
+    writeIndexedPng({ width: 2, height: 2, data: Uint8Array.from(values) });
   beforeAll(() => {
     for (const name of ['pred', 'other', 'truth']) mkdirSync(at(name));
     writeFileSync(at('truth', 'a.png'), png(0, 0, 1, 255));
@@ -63,13 +74,31 @@ describe('evaluate', () => {
     writeFileSync(at('other', 'b.png'), png(1, 1, 1, 0));
     writeFileSync(at('list.txt'), 'a\nb');
   });
-  const evaluate = (...more: string[]) => auxseg('evaluate', '--pred', at('pred'), '--truth', at('truth'), '--list', at('list.txt'), '--classes', '3', '--json', ...more);
+  const evaluate = (...more: string[]) =>
+    auxseg(
+      'evaluate',
+      '--pred',
+      at('pred'),
+      '--truth',
+      at('truth'),
+      '--list',
+      at('list.txt'),
+      '--classes',
+      '3',
+      '--json',
+      ...more,
+    );
 
   test('one confusion matrix over the list; absent classes are null', () => {
     const { status, stdout } = evaluate();
     expect(status).toBe(0);
     // Background: right 2 of (3 true + 3 predicted - 2) = 4; class 1: right 3 of (4 + 4 - 3) = 5.
-    expect(JSON.parse(stdout)).toEqual({ meanIoU: (2 / 4 + 3 / 5) / 2, perClassIoU: [2 / 4, 3 / 5, null], pixelAccuracy: 5 / 7, images: 2 });
+    expect(JSON.parse(stdout)).toEqual({
+      meanIoU: (2 / 4 + 3 / 5) / 2,
+      perClassIoU: [2 / 4, 3 / 5, null],
+      pixelAccuracy: 5 / 7,
+      images: 2,
+    });
   });
 
   test('--compare gives the paired difference with an interval', () => {
@@ -83,7 +112,10 @@ describe('evaluate', () => {
   test('a missing prediction, a mask of another size, a value beyond the classes', () => {
     writeFileSync(at('list2.txt'), 'a\nzebra\n');
     expect(evaluate('--list', at('list2.txt')).stderr).toMatch(/image zebra.*predict the whole list/s);
-    writeFileSync(at('truth', 'c.png'), writeIndexedPng({ width: 3, height: 1, data: Uint8Array.of(0, 0, 0) }));
+    writeFileSync(
+      at('truth', 'c.png'),
+      writeIndexedPng({ width: 3, height: 1, data: Uint8Array.of(0, 0, 0) }),
+    );
     writeFileSync(at('pred', 'c.png'), png(0, 0, 0, 0));
     writeFileSync(at('list3.txt'), 'c\n');
     expect(evaluate('--list', at('list3.txt')).stderr).toMatch(/image c to be 3x1.*got 2x2/s);
@@ -99,9 +131,22 @@ describe('evaluate', () => {
 describe('bad input to run: what was expected, what came, where, what to do; exit code not 0', () => {
   const data = at('data');
   const recipe = at('recipe.yaml');
-  const run = (root: string, ...more: string[]) => auxseg('run', recipe, '--data', root, '--out', at('runs', `${Math.random()}`), ...more);
+  const run = (root: string, ...more: string[]) =>
+    auxseg('run', recipe, '--data', root, '--out', at('runs', `${Math.random()}`), ...more);
   beforeAll(() => {
-    const made = auxseg('data', 'synthesize', '--out', data, '--train', '6', '--val', '2', '--size', '40', '--json');
+    const made = auxseg(
+      'data',
+      'synthesize',
+      '--out',
+      data,
+      '--train',
+      '6',
+      '--val',
+      '2',
+      '--size',
+      '40',
+      '--json',
+    );
     expect({ status: made.status, stderr: made.stderr }).toMatchObject({ status: 0 });
     expect(JSON.parse(made.stdout)).toMatchObject({ images: 8, masks: 8 });
     writeFileSync(
@@ -123,7 +168,10 @@ stages: 1
     change(root);
     return root;
   };
-  const firstId = () => readFileSync(join(data, 'ImageSets', 'Segmentation', 'train.txt'), 'utf8').split('\n')[0].trim();
+  const firstId = () =>
+    readFileSync(join(data, 'ImageSets', 'Segmentation', 'train.txt'), 'utf8')
+      .split('\n')[0]
+      .trim();
   const imageOf = (root: string) => join(root, 'JPEGImages', `${firstId()}.png`);
 
   test.each([
@@ -131,7 +179,11 @@ stages: 1
     ['a truncated image', (root: string) => truncateSync(imageOf(root), 200), () => new RegExp(firstId())],
     [
       'a mask of another size',
-      (root: string) => writeFileSync(join(root, 'SegmentationClass', `${firstId()}.png`), writeIndexedPng({ width: 5, height: 4, data: new Uint8Array(20) })),
+      (root: string) =>
+        writeFileSync(
+          join(root, 'SegmentationClass', `${firstId()}.png`),
+          writeIndexedPng({ width: 5, height: 4, data: new Uint8Array(20) }),
+        ),
       () => new RegExp(`${firstId()}[^]*(5x4|40x40)`),
     ],
     [
@@ -154,12 +206,18 @@ stages: 1
       },
       () => /unicorn/,
     ],
-    ['an empty list', (root: string) => writeFileSync(join(root, 'ImageSets', 'Segmentation', 'train.txt'), ''), () => /train\.txt/],
+    [
+      'an empty list',
+      (root: string) => writeFileSync(join(root, 'ImageSets', 'Segmentation', 'train.txt'), ''),
+      () => /train\.txt/,
+    ],
     ['no data at all', (root: string) => rmSync(root, { recursive: true }), () => /Expected/],
   ])('%s', (name, change, pattern) => {
     const root = spoilt(name.replaceAll(' ', '-'), change);
     const { status, stderr } = run(root);
-    expect({ status: status === 0 ? 'ok' : 'failed', stderr: stderr.slice(-1500) }).toMatchObject({ status: 'failed' });
+    expect({ status: status === 0 ? 'ok' : 'failed', stderr: stderr.slice(-1500) }).toMatchObject({
+      status: 'failed',
+    });
     expect(stderr).toMatch(/error: .*Expected/s);
     expect(stderr).toMatch(pattern());
     expect(stderr).not.toMatch(/\n\s+at /); // No stack trace: this is for users.

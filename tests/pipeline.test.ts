@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -79,7 +88,10 @@ describe('auxseg run', () => {
       'predictions/',
       'pictures/index.json',
     ]) {
-      expect({ file, found: Object.keys(undisturbed).some((name) => name.startsWith(file)) }).toEqual({ file, found: true });
+      expect({ file, found: Object.keys(undisturbed).some((name) => name.startsWith(file)) }).toEqual({
+        file,
+        found: true,
+      });
     }
     expect(existsSync(join(folder, 'whole', 'report.html'))).toBe(true);
     const summary = JSON.parse(readFileSync(join(folder, 'whole', 'summary.json'), 'utf8'));
@@ -112,7 +124,8 @@ describe('auxseg run', () => {
       () => lines() >= 2,
       () => has('stage-0/cams') && readdirSync(join(folder, 'killed', 'stage-0/cams')).length >= 5,
       () => lines() >= 8,
-      () => has('stage-1/labels/seg') && readdirSync(join(folder, 'killed', 'stage-1/labels/seg')).length >= 4,
+      () =>
+        has('stage-1/labels/seg') && readdirSync(join(folder, 'killed', 'stage-1/labels/seg')).length >= 4,
       () => has('stage-2/predictions'),
       () => has('branches/plain'),
     ];
@@ -128,7 +141,9 @@ describe('auxseg run', () => {
   }, 240_000);
 
   test('a run directory of another recipe is refused, naming what differs; finished work stays', () => {
-    const result = spawnSync(process.execPath, [...args('whole'), '--set', 'train.lr=0.5'], { encoding: 'utf8' });
+    const result = spawnSync(process.execPath, [...args('whole'), '--set', 'train.lr=0.5'], {
+      encoding: 'utf8',
+    });
     expect(result.status).toBe(1);
     expect(result.stderr).toMatch(/other values of train\.lr.*another --out/s);
     expect(fingerprint('whole')).toEqual(undisturbed);
@@ -136,15 +151,20 @@ describe('auxseg run', () => {
 
   test('a loss that is no number ends the run with the step and the remedy; the steps before stay done', () => {
     cpSync(join(folder, 'whole'), join(folder, 'nan'), { recursive: true });
-    for (const name of ['stage-1', 'stage-2', 'branches', 'predictions', 'pictures']) rmSync(join(folder, 'nan', name), { recursive: true });
+    for (const name of ['stage-1', 'stage-2', 'branches', 'predictions', 'pictures'])
+      rmSync(join(folder, 'nan', name), { recursive: true });
     const state = JSON.parse(readFileSync(join(folder, 'nan', 'state.json'), 'utf8'));
     state.steps = state.steps.slice(0, 4);
     state.recipe.train.lr = 1e30;
     state.recipe.train.warmupSteps = 0;
     writeFileSync(join(folder, 'nan', 'state.json'), JSON.stringify(state));
-    const result = spawnSync(process.execPath, [...args('nan'), '--set', 'train.lr=1e30', '--set', 'train.warmupSteps=0'], {
-      encoding: 'utf8',
-    });
+    const result = spawnSync(
+      process.execPath,
+      [...args('nan'), '--set', 'train.lr=1e30', '--set', 'train.warmupSteps=0'],
+      {
+        encoding: 'utf8',
+      },
+    );
     expect(result.status).toBe(1);
     expect(result.stderr).toMatch(/finite/);
     expect(result.stderr).toMatch(/step \d+/);
