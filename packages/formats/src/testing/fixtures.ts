@@ -10,7 +10,7 @@ export interface ExpectedTensor {
 
 /** Reads a JSON fixture that tools/reference/formats made. */
 export function readFixture<T>(name: string): T {
-  return JSON.parse(readFileSync(new URL(`../fixtures/${name}`, import.meta.url), 'utf8')) as T;
+  return JSON.parse(readFileSync(new URL(`../../src/fixtures/${name}`, import.meta.url), 'utf8')) as T;
 }
 
 /** A fixture's file. */
