@@ -5,6 +5,7 @@ import { describe, expect, test } from '@jest/globals';
 import {
   jitterColors,
   resampleImage,
+  resamplePlainly,
   transformImage,
   transformLabels,
   transformSaliency,
@@ -148,6 +149,32 @@ describe('a planned sample', () => {
       expect(geometry.cutX + geometry.copyWidth).toBeLessThanOrEqual(geometry.scaledWidth);
       expect(geometry.putX + geometry.copyWidth).toBeLessThanOrEqual(crop.width);
       expect(Buffer.compare(resampleImage(data, geometry), slowly(data, geometry))).toBe(0);
+    }
+  });
+
+  test('the compiled loops give the same floats as the plain ones', () => {
+    const random = createRandom('kernel');
+    const table = normalizationTable('imagenet');
+    for (let round = 0; round < 80; round++) {
+      const width = 1 + random.integer(60);
+      const height = 1 + random.integer(40);
+      const data = Uint8Array.from({ length: width * height * 3 }, () => random.integer(256));
+      const crop = { width: 1 + random.integer(70), height: 1 + random.integer(50) };
+      const { geometry } = planSample(
+        { width, height },
+        { flip: 0.5, scale: { min: 0.3, max: 2.5 }, crop },
+        random,
+        null,
+      );
+      const out = new Float32Array(crop.width * crop.height * 3);
+      transformImage({ data, geometry, jitter: null, table, pad: 0, out, offset: 0 });
+      const plain = resamplePlainly(data, geometry, table);
+      const wanted = new Float32Array(out.length);
+      for (let y = 0; y < geometry.copyHeight; y++) {
+        const row = plain.subarray(y * geometry.copyWidth * 3, (y + 1) * geometry.copyWidth * 3);
+        wanted.set(row, ((geometry.putY + y) * crop.width + geometry.putX) * 3);
+      }
+      expect(Buffer.compare(Buffer.from(out.buffer), Buffer.from(wanted.buffer))).toBe(0);
     }
   });
 

@@ -1,4 +1,5 @@
 import type { Geometry, JitterFactors } from './plan-transform.js';
+import { resampleKernel } from './resample-kernel.js';
 
 // OpenCV's fixed point: weights in 11 bits, so that results equal cv2.resize's bytes.
 const WEIGHT_BITS = 11;
@@ -62,40 +63,95 @@ function nearestTaps(
  * Cuts, mirrors and resizes an image [H,W,3] into `out` at `offset`, normalised through a table of [3,256] values; padded pixels
  * become `pad`. Resizing equals cv2.resize INTER_LINEAR on bytes; jitter, when given, acts on the cut-out before normalisation.
  */
-export function transformImage(input: {
-  data: Uint8Array;
-  geometry: Geometry;
-  jitter: JitterFactors | null;
-  table: Float32Array;
-  pad: number;
-  out: Float32Array;
-  offset: number;
-}): void {
-  const { geometry: g, table, out, offset } = input;
+export function transformImage(input: TransformImageInput): void {
+  const { geometry: g, out, offset } = input;
   fillPadding(out, offset, g, 3, input.pad);
+  const width = g.copyWidth * 3;
+  const put = (floats: Float32Array): void => {
+    for (let y = 0; y < g.copyHeight; y++) {
+      out.set(
+        floats.subarray(y * width, (y + 1) * width),
+        offset + ((g.putY + y) * g.outputWidth + g.putX) * 3,
+      );
+    }
+  };
   if (!input.jitter) {
-    resampleRgb(input.data, g, (row, y) => {
-      let o = offset + ((g.putY + y) * g.outputWidth + g.putX) * 3;
-      for (let i = 0; i < row.length; i += 3, o += 3) {
-        out[o] = table[row[i]];
-        out[o + 1] = table[256 + row[i + 1]];
-        out[o + 2] = table[512 + row[i + 2]];
-      }
-    });
+    put(resampleThroughTable(input.data, g, input.table));
     return;
   }
-  const cut = new Uint8Array(g.copyWidth * g.copyHeight * 3);
-  resampleRgb(input.data, g, (row, y) => cut.set(row, y * g.copyWidth * 3));
+  const cut = new Uint8Array(resampleThroughTable(input.data, g, IDENTITY_TABLE));
   jitterColors(cut, input.jitter);
-  for (let y = 0; y < g.copyHeight; y++) {
-    let o = offset + ((g.putY + y) * g.outputWidth + g.putX) * 3;
-    const end = (y + 1) * g.copyWidth * 3;
-    for (let i = y * g.copyWidth * 3; i < end; i += 3, o += 3) {
-      out[o] = table[cut[i]];
-      out[o + 1] = table[256 + cut[i + 1]];
-      out[o + 2] = table[512 + cut[i + 2]];
-    }
+  const { table } = input;
+  const floats = new Float32Array(cut.length);
+  for (let i = 0; i < cut.length; i += 3) {
+    floats[i] = table[cut[i]];
+    floats[i + 1] = table[256 + cut[i + 1]];
+    floats[i + 2] = table[512 + cut[i + 2]];
   }
+  put(floats);
+}
+
+export interface TransformImageInput {
+  readonly data: Uint8Array;
+  readonly geometry: Geometry;
+  readonly jitter: JitterFactors | null;
+  readonly table: Float32Array; // [3,256]
+  readonly pad: number;
+  readonly out: Float32Array;
+  readonly offset: number;
+}
+
+// Looks every byte up as itself.
+const IDENTITY_TABLE = Float32Array.from({ length: 768 }, (_, i) => i % 256);
+
+/** The cut-out [copyHeight,copyWidth,3] with every byte looked up in a table; valid until the next call. */
+function resampleThroughTable(data: Uint8Array, g: Geometry, table: Float32Array): Float32Array {
+  const kernel = resampleKernel(data.length);
+  return kernel
+    ? kernel.run({ data, stride: g.sourceWidth * 3, table, ...fixedPointTaps(g) })
+    : resamplePlainly(data, g, table);
+}
+
+/** As the kernel, in plain loops: its reference, and its stand-in for huge images. */
+export function resamplePlainly(data: Uint8Array, g: Geometry, table: Float32Array): Float32Array {
+  const width = g.copyWidth * 3;
+  const out = new Float32Array(width * g.copyHeight);
+  resampleRgb(data, g, (row, y) => {
+    for (let i = 0, o = y * width; i < width; i += 3, o += 3) {
+      out[o] = table[row[i]];
+      out[o + 1] = table[256 + row[i + 1]];
+      out[o + 2] = table[512 + row[i + 2]];
+    }
+  });
+  return out;
+}
+
+interface FixedPointTaps {
+  readonly low: Int32Array;
+  readonly high: Int32Array;
+  readonly weights: Int32Array;
+}
+
+/** Taps for the kernel: columns as byte offsets with packed weights, rows as numbers with the weight of the lower one. */
+function fixedPointTaps(g: Geometry): { columns: FixedPointTaps; rows: FixedPointTaps } {
+  const x = linearTaps(g.sourceWidth, g.scaledWidth, g.cutX, g.copyWidth, g.flip);
+  const y = linearTaps(g.sourceHeight, g.scaledHeight, g.cutY, g.copyHeight, false);
+  const packed = (f: number): number => {
+    const high = Math.round(f * WEIGHT_ONE);
+    return (WEIGHT_ONE - high) | (high << 16);
+  };
+  return {
+    columns: {
+      low: x.low.map((v) => v * 3),
+      high: x.high.map((v) => v * 3),
+      weights: Int32Array.from(x.fraction, packed),
+    },
+    rows: {
+      low: y.low,
+      high: y.high,
+      weights: Int32Array.from(y.fraction, (f) => Math.round(f * WEIGHT_ONE)),
+    },
+  };
 }
 
 /** Resizes and mirrors an image to bytes [outputHeight,outputWidth,3]; padding is 0. */
@@ -194,28 +250,44 @@ function resampleRgb(data: Uint8Array, g: Geometry, emit: (row: Uint8Array, y: n
  * the grey image, with the grey image; each result rounded down to a byte. The order is fixed (torchvision shuffles it).
  */
 export function jitterColors(data: Uint8Array, { brightness, contrast, saturation }: JitterFactors): void {
-  const clamp = (v: number): number => (v <= 0 ? 0 : v >= 255 ? 255 : Math.floor(v));
-  if (brightness !== 1) {
-    for (let i = 0; i < data.length; i++) data[i] = clamp(data[i] * brightness);
-  }
+  // Brightness and contrast map bytes to bytes, so both are tables; only saturation mixes channels.
+  const map = new Uint8Array(256);
+  for (let v = 0; v < 256; v++) map[v] = toByte(v * brightness);
   if (contrast !== 1) {
+    const grey = greyTables(map);
     let sum = 0;
-    for (let i = 0; i < data.length; i += 3) sum += grey(data, i);
-    const mean = sum / (data.length / 3);
-    for (let i = 0; i < data.length; i++) data[i] = clamp(data[i] * contrast + mean * (1 - contrast));
+    for (let i = 0; i < data.length; i += 3)
+      sum += (grey[data[i]] + grey[256 + data[i + 1]] + grey[512 + data[i + 2]]) | 0;
+    const shift = (sum / (data.length / 3)) * (1 - contrast);
+    for (let v = 0; v < 256; v++) map[v] = toByte(map[v] * contrast + shift);
   }
-  if (saturation !== 1) {
-    for (let i = 0; i < data.length; i += 3) {
-      const l = grey(data, i) * (1 - saturation);
-      data[i] = clamp(data[i] * saturation + l);
-      data[i + 1] = clamp(data[i + 1] * saturation + l);
-      data[i + 2] = clamp(data[i + 2] * saturation + l);
-    }
+  if (saturation === 1) {
+    for (let i = 0; i < data.length; i++) data[i] = map[data[i]];
+    return;
+  }
+  const grey = greyTables(map);
+  for (let i = 0; i < data.length; i += 3) {
+    const [r, g, b] = [data[i], data[i + 1], data[i + 2]];
+    const l = ((grey[r] + grey[256 + g] + grey[512 + b]) | 0) * (1 - saturation);
+    data[i] = toByte(map[r] * saturation + l);
+    data[i + 1] = toByte(map[g] * saturation + l);
+    data[i + 2] = toByte(map[b] * saturation + l);
   }
 }
 
-function grey(data: Uint8Array, i: number): number {
-  return Math.floor(0.2989 * data[i] + 0.587 * data[i + 1] + 0.114 * data[i + 2]);
+function toByte(v: number): number {
+  return v <= 0 ? 0 : v >= 255 ? 255 : v | 0;
+}
+
+/** What each channel's byte adds to the grey value, after a byte map: [3,256]. */
+function greyTables(map: Uint8Array): Float64Array {
+  const tables = new Float64Array(768);
+  for (let v = 0; v < 256; v++) {
+    tables[v] = 0.2989 * map[v];
+    tables[256 + v] = 0.587 * map[v];
+    tables[512 + v] = 0.114 * map[v];
+  }
+  return tables;
 }
 
 /** Cuts, mirrors and resizes (nearest) a label map [H,W] into `out` at `offset`; padded pixels become `pad`. */

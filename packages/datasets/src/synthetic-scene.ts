@@ -33,26 +33,26 @@ interface Blob {
 
 // Bodies, distractors and backgrounds all draw from this one palette: no colour belongs to a class.
 const PALETTE: readonly Color[] = [
-  [176, 116, 72],
-  [120, 132, 78],
-  [84, 120, 150],
-  [168, 148, 120],
-  [132, 92, 128],
-  [96, 100, 104],
-  [150, 146, 104],
-  [104, 152, 140],
-  [166, 98, 98],
-  [140, 140, 150],
+  [155, 118, 91],
+  [116, 124, 90],
+  [97, 119, 138],
+  [159, 147, 130],
+  [126, 102, 124],
+  [98, 100, 102],
+  [144, 141, 115],
+  [115, 144, 137],
+  [149, 107, 107],
+  [141, 141, 147],
 ];
 // The light tone of a part: each class has a preferred one. `colorCue` says how often it is kept; decoys without a pattern wear
 // them too, so a classifier may start from colour but cannot end there.
 const ACCENTS: readonly Color[] = [
-  [255, 226, 40],
-  [84, 206, 255],
-  [255, 120, 186],
-  [150, 240, 84],
-  [255, 140, 50],
-  [200, 160, 255],
+  [255, 222, 10],
+  [40, 120, 255],
+  [255, 70, 170],
+  [60, 235, 90],
+  [255, 120, 20],
+  [165, 85, 255],
 ];
 const DARK: readonly Color[] = [
   [24, 24, 30],
