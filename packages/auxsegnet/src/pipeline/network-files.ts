@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
-import { basename, isAbsolute, join } from 'node:path';
-import { loadMobileNetV2Weights } from '@auxseg/backbone';
-import { readSafetensors } from '@auxseg/formats';
+import { isAbsolute, join } from 'node:path';
+import { loadMobileNetV2Weights, loadResNet38Weights } from '@auxseg/backbone';
 import { AuxSegNetError } from '../auxsegnet-error.js';
 import { type AuxSegNet, backboneFromConfig, createClassifier, createNetworkFromConfig } from '../network.js';
 import type { NetworkConfig } from '../network-config.js';
 import type { Branch, Recipe } from '../recipe.js';
-import { decodeModel, loadTensors, modelToTensors, type WeightsMetadata } from '../weights.js';
+import { decodeModel, loadTensors, type WeightsMetadata } from '../weights.js';
 import type { PipelineContext } from './context.js';
+import { readTensorFile } from './tensor-file.js';
 
 /** The recipe's network, or a branch's variant of it. */
 export function networkConfigOf(recipe: Recipe, branch?: Branch): NetworkConfig {
@@ -104,22 +104,20 @@ async function loadInitialBackbone(
   const file = config.backbone.weights;
   if (file === undefined) return;
   const path = await findFile(file, context.searchPaths);
-  const { tensors } = readSafetensors(await readBytes(path, 'initial weights'));
-  if (config.backbone.name === 'mobilenetv2') {
-    loadMobileNetV2Weights(network.model, tensors);
-    return;
+  const tensors = await readTensorFile(path);
+  switch (config.backbone.name) {
+    case 'mobilenetv2':
+      loadMobileNetV2Weights(network.model, tensors);
+      break;
+    case 'resnet38':
+      loadResNet38Weights(network.model, tensors);
+      break;
+    case 'tiny':
+      throw new AuxSegNetError(
+        'BAD_RECIPE',
+        `Expected no network.backbone.weights with the tiny backbone, which trains from nothing, got '${file}'.`,
+      );
   }
-  // Weights in this project's own names: the backbone's are loaded, heads start fresh.
-  const names = new Set(modelToTensors(network.model).keys());
-  const own = new Map([...tensors].filter(([name]) => names.has(name)));
-  if (own.size === 0) {
-    throw new AuxSegNetError(
-      'BAD_WEIGHTS',
-      `Expected ${path} to hold weights of a ${config.backbone.name}, found none of its names; convert the file first: auxseg weights convert ${basename(path)} out.safetensors.`,
-      { path },
-    );
-  }
-  loadTensors(network.model, own, { strict: false, source: path });
 }
 
 async function readBytes(path: string, what: string): Promise<Uint8Array> {

@@ -9,14 +9,14 @@ import {
   type Recipe,
   resolveRecipe,
 } from '@auxseg/auxsegnet';
-import { openNetworkFile, refineWithCrf } from '@auxseg/auxsegnet/pipeline';
+import { openNetworkFile, readTensorFile, refineWithCrf } from '@auxseg/auxsegnet/pipeline';
 import { createDenseCrf } from '@auxseg/crf';
 import { readImage } from '@auxseg/datasets';
 import { writeIndexedPng } from '@auxseg/formats';
 import { useBackend } from '@auxseg/runtime';
 import { CliUsageError } from '../cli-error.js';
 import { networkFromOfficialTensors } from '../official-weights.js';
-import { readTensors } from '../tensor-file.js';
+
 import { createTerminal } from '../terminal.js';
 
 /** Options of `auxseg predict`. */
@@ -98,7 +98,7 @@ async function openWeights(
     return { network, config: metadata.network, recipe: resolveRecipe({ preset: presetOf }) };
   }
   const recipe = resolveRecipe({ preset });
-  const made = networkFromOfficialTensors(await readTensors(path), recipe.network, { source: path });
+  const made = networkFromOfficialTensors(await readTensorFile(path), recipe.network, { source: path });
   return { ...made, recipe };
 }
 

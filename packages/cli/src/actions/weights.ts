@@ -1,18 +1,19 @@
 import { writeFile } from 'node:fs/promises';
 import { resolveRecipe } from '@auxseg/auxsegnet';
+import { readTensorFile } from '@auxseg/auxsegnet/pipeline';
 import { pyTorchNameOfMxnet } from '@auxseg/backbone';
 import { type TensorMap, writeNpz, writePyTorchCheckpoint, writeSafetensors } from '@auxseg/formats';
 import { useBackend } from '@auxseg/runtime';
 import { CliUsageError } from '../cli-error.js';
 import { describeOfficialTensors } from '../official-weights.js';
-import { readTensors } from '../tensor-file.js';
+
 import { createTerminal, formatTable } from '../terminal.js';
 import { verifyWeights } from '../verify-weights.js';
 
 /** Lists what a weight file holds. */
 export async function inspect(file: string, options: { json?: boolean }): Promise<void> {
   const terminal = createTerminal({ json: options.json === true });
-  const tensors = await readTensors(file);
+  const tensors = await readTensorFile(file);
   const rows = [...tensors].map(([name, { shape, dtype }]) => ({ name, dtype, shape }));
   const parameters = rows.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   let fits: string | null = null;
@@ -47,7 +48,7 @@ export async function convert(
   options: { mxnetNames?: boolean; json?: boolean },
 ): Promise<void> {
   const terminal = createTerminal({ json: options.json === true });
-  let tensors = await readTensors(input);
+  let tensors = await readTensorFile(input);
   if (input.endsWith('.params') && !options.mxnetNames) tensors = renameMxnet(tensors);
   const writers: Record<string, (tensors: TensorMap) => Uint8Array> = {
     safetensors: writeSafetensors,
@@ -93,9 +94,9 @@ export async function verify(options: VerifyOptions): Promise<void> {
   const backend = await useBackend((options.backend ?? 'auto') as 'auto');
   terminal.note(`backend ${backend.name}: ${backend.reason}`);
   const result = verifyWeights({
-    weights: await readTensors(options.weights),
-    reference: await readTensors(options.reference),
-    gradients: options.gradients === undefined ? null : await readTensors(options.gradients),
+    weights: await readTensorFile(options.weights),
+    reference: await readTensorFile(options.reference),
+    gradients: options.gradients === undefined ? null : await readTensorFile(options.gradients),
     base: resolveRecipe({ preset: 'official' }).network,
     source: options.weights,
     strict: options.strict,
