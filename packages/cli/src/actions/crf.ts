@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
-import { createDenseCrfPool, presets, unaryFromLabels } from '@auxseg/crf';
+import { createDenseCrf, type DenseCrf, presets, unaryFromLabels } from '@auxseg/crf';
 import { readImage } from '@auxseg/datasets';
 import {
   type RgbImage,
@@ -26,7 +26,6 @@ export interface CrfOptions {
   iterations?: string;
   labels?: string;
   gtProb: string;
-  workers?: string;
   json?: boolean;
 }
 
@@ -71,16 +70,14 @@ export async function listTasks(options: CrfOptions): Promise<CrfTask[]> {
   });
 }
 
-/** Runs the tasks on a pool of workers, with progress. */
+/** Runs the tasks one after another, with progress. */
 export async function runTasks(
   tasks: CrfTask[],
   options: CrfOptions,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {
-  const workers =
-    options.workers === undefined ? (tasks.length > 1 ? undefined : 1) : Number(options.workers);
-  const pool = await createDenseCrfPool(workers === undefined ? {} : { workers });
+  const crf = await createDenseCrf();
   const started = performance.now();
   let done = 0;
   try {
@@ -88,7 +85,7 @@ export async function runTasks(
     const lane = async () => {
       for (let task = queue.shift(); task !== undefined; task = queue.shift()) {
         signal.throwIfAborted();
-        await runTask(task, options, pool);
+        await runTask(task, options, crf);
         done++;
         const each = (performance.now() - started) / 1000 / done;
         terminal.progress(
@@ -100,10 +97,10 @@ export async function runTasks(
         );
       }
     };
-    // Two lanes more than workers keep reading and writing off the critical path.
-    await Promise.all(Array.from({ length: pool.workers + 2 }, lane));
+    // A second lane reads and writes while the first computes.
+    await Promise.all([lane(), lane()]);
   } finally {
-    await pool.dispose();
+    crf.dispose();
   }
   const seconds = (performance.now() - started) / 1000;
   terminal.printJson({ images: done, seconds, out: options.out });
@@ -112,15 +109,11 @@ export async function runTasks(
   );
 }
 
-async function runTask(
-  task: CrfTask,
-  options: CrfOptions,
-  pool: Awaited<ReturnType<typeof createDenseCrfPool>>,
-): Promise<void> {
+async function runTask(task: CrfTask, options: CrfOptions, crf: DenseCrf): Promise<void> {
   const image = await readImage(task.image);
   const problem = await readProblem(task.input, image, options);
   const preset = presets[options.preset];
-  const q = await pool.infer({
+  const q = crf.infer({
     ...preset,
     ...(options.iterations === undefined ? {} : { iterations: Number(options.iterations) }),
     ...problem,
