@@ -128,7 +128,7 @@ export const recipeSchema = z.strictObject({
     camThreshold: fraction.default(0.2),
     /** Foreground above; null takes what the saliency source states. */
     saliencyThreshold: fraction.nullable().default(0.06),
-    /** Optional third zone: between this and saliencyThreshold the map says nothing. */
+    /** Optional third zone: between this and saliencyThreshold the map says nothing; null = no such zone. */
     saliencyBackground: fraction.nullable().default(null),
     /** Saliency training target is 1 from this on; null = 0.5. */
     saliencyTarget: fraction.nullable().default(null),

@@ -129,11 +129,11 @@ export function fusionOptions(context: PipelineContext, stage: number) {
   const saliencyThreshold = pick(updated.saliencyThreshold, own.saliencyThreshold);
   const saliencyBackground = pick(updated.saliencyBackground, own.saliencyBackground);
   const stated = context.saliency.thresholds;
-  const foreground = saliencyThreshold ?? stated.foreground;
+  const foreground = saliencyThreshold ?? stated.single ?? stated.foreground;
   return {
     camThreshold: pick(updated.camThreshold, own.camThreshold),
     saliencyThreshold: foreground,
-    saliencyBackground: saliencyBackground ?? (saliencyThreshold === null ? stated.background : foreground),
+    saliencyBackground: saliencyBackground ?? foreground,
   };
 }
 

@@ -54,7 +54,8 @@ export function labelTargets(context: PipelineContext, stage: number) {
 /** Off-the-shelf maps are binarised where their source says foreground begins; updated maps at 0.5. */
 export function saliencyTarget(context: PipelineContext, stage: number): number {
   if (stage > 0) return 0.5;
-  return context.recipe.pseudoLabel.saliencyTarget ?? context.saliency.thresholds.foreground;
+  const { single, foreground } = context.saliency.thresholds;
+  return context.recipe.pseudoLabel.saliencyTarget ?? single ?? foreground;
 }
 
 /** Everything that one image's label update is made of; maps are at the image's size. */
