@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { RuntimeError } from '../errors.js';
+import { listeningToNativeCode } from '../kernels/native-failures.js';
 import { isBrowser } from './platform.js';
+import { withWasmWorkers } from './wasm-threads.js';
 
 /** A backend that can be asked for by name. */
 export type ConcreteBackend = 'onnx' | 'wasm' | 'cpu' | 'webgpu' | 'node' | 'node-gpu';
@@ -14,6 +16,8 @@ export interface BackendOptions {
 interface BackendLoader {
   /** Imports what the backend needs and registers it; throws RuntimeError `backend-unavailable`. */
   load(options: BackendOptions): Promise<{ tfjsName: string; reason: string }>;
+  /** Activates it; false if it did not start. Default: tf.setBackend. */
+  start?(options: BackendOptions): Promise<boolean>;
   /** What to do when it is not there. */
   remedy: string;
 }
@@ -44,7 +48,7 @@ async function wasmFolder(): Promise<string> {
   return `${dirname(entry)}${sep}dist${sep}`;
 }
 
-let wasmStarted = false;
+let wasmThreads: number | null = null;
 
 const wasmRemedy = 'Reinstall @tensorflow/tfjs-backend-wasm 4.22.0, or use backend "cpu".';
 
@@ -52,12 +56,66 @@ async function loadWasm(options: BackendOptions) {
   const wasm = await import('@tensorflow/tfjs-backend-wasm').catch((cause) => {
     throw unavailable('wasm', '@tensorflow/tfjs-backend-wasm cannot be imported', wasmRemedy, cause);
   });
-  if (!wasmStarted) {
-    wasmStarted = true;
-    if (!isBrowser()) wasm.setWasmPaths(await wasmFolder());
-    wasm.setThreadsCount(options.threads ?? 1);
+  if (!isBrowser() && wasmThreads == null) wasm.setWasmPaths(await wasmFolder());
+  const threads = wasmThreads ?? options.threads ?? 1;
+  return {
+    tfjsName: 'wasm',
+    reason: `WebAssembly with SIMD, ${threads === 1 ? 'one thread' : `${threads} threads`}`,
+  };
+}
+
+/** Starts wasm once a process: its number of threads cannot change after that. */
+async function startWasm(options: BackendOptions): Promise<boolean> {
+  if (wasmThreads != null) {
+    const asked = options.threads ?? wasmThreads;
+    if (asked !== wasmThreads) {
+      throw new RuntimeError(
+        'backend-started',
+        `Expected backend "wasm" with ${asked} threads, but it already runs with ${wasmThreads}; ask for them at the first useBackend('wasm').`,
+        { asked, running: wasmThreads },
+      );
+    }
+    return tf.setBackend('wasm');
   }
-  return { tfjsName: 'wasm', reason: 'WebAssembly with SIMD, one thread' };
+  const { setThreadsCount, getThreadsCount } = await import('@tensorflow/tfjs-backend-wasm');
+  const threads = options.threads ?? 1;
+  if (!Number.isInteger(threads) || threads < 1) {
+    throw new RuntimeError('bad-threads', `Expected threads to be a positive integer, got ${threads}.`, {
+      threads,
+    });
+  }
+  if (isBrowser()) {
+    setThreadsCount(threads);
+    const started = await listeningToNativeCode(() => tf.setBackend('wasm'));
+    wasmThreads = getThreadsCount();
+    return started;
+  }
+  const listeners = emscriptenListeners();
+  if (threads > 1) tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', true);
+  setThreadsCount(threads);
+  const start = () => listeningToNativeCode(() => tf.setBackend('wasm'));
+  const started = await (threads > 1 ? withWasmWorkers(threads, start) : start());
+  listeners.removeAdded();
+  if (started) wasmThreads = getThreadsCount();
+  return started;
+}
+
+/**
+ * Emscripten's Node code rethrows every unhandled error of the process from handlers of its own, which hides where it
+ * came from and changes the exit code.
+ */
+function emscriptenListeners() {
+  const events = ['uncaughtException', 'unhandledRejection'] as const;
+  const before = events.map((event) => process.listeners(event as 'uncaughtException'));
+  return {
+    removeAdded() {
+      events.forEach((event, i) => {
+        for (const listener of process.listeners(event as 'uncaughtException')) {
+          if (!before[i].includes(listener)) process.removeListener(event, listener);
+        }
+      });
+    },
+  };
 }
 
 const onnxRemedy = 'Install @auxseg/tfjs-backend-onnx and onnxruntime-node, or use backend "wasm".';
@@ -127,7 +185,7 @@ const loadNode = (backend: 'node' | 'node-gpu', packageName: string, reason: str
       cause,
     );
   }
-  if (tf.findBackend('tensorflow') == null && tf.findBackendFactory('tensorflow') == null) {
+  if (tf.findBackendFactory('tensorflow') == null) {
     throw unavailable(backend, `${packageName} registered no backend`, remedy);
   }
   return { tfjsName: 'tensorflow', reason };
@@ -144,7 +202,7 @@ export const backendLoaders: Record<ConcreteBackend, BackendLoader> = {
     remedy: 'Reinstall @tensorflow/tfjs-node 4.22.0 on Node below 23.',
   },
   onnx: { load: loadOnnx, remedy: onnxRemedy },
-  wasm: { load: loadWasm, remedy: wasmRemedy },
+  wasm: { load: loadWasm, start: startWasm, remedy: wasmRemedy },
   cpu: { load: loadCpu, remedy: cpuRemedy },
   webgpu: { load: loadWebgpu, remedy: webgpuRemedy },
 };

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { RuntimeError } from '../errors.js';
@@ -54,6 +56,35 @@ describe('useBackend', () => {
     const available = statuses.filter((status) => status.available).map((status) => status.name);
     expect(available).toEqual(expect.arrayContaining(['wasm', 'cpu']));
   });
+
+  test('wasm with two threads, in a process of its own: same numbers, no word on stderr, and it ends', () => {
+    const script = `
+      import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import * as tf from '@tensorflow/tfjs-core';
+      import { useBackend } from '@auxseg/runtime';
+      const { reason } = await useBackend('wasm', { threads: Number(process.argv[1]) });
+      const x = tf.randomUniform([1, 24, 31, 16], -1, 1, 'float32', 1);
+      const w = tf.randomUniform([3, 3, 16, 32], -1, 1, 'float32', 2);
+      const [dx, dw] = tf.grads((a, b) => tf.sum(tf.square(tf.conv2d(a, b, 1, 'same', 'NHWC', 2))))([x, w]);
+      const sums = [dx, dw].map((gradient) => tf.sum(tf.abs(gradient)).dataSync()[0].toPrecision(5));
+      const listeners = process.listenerCount('uncaughtException') + process.listenerCount('unhandledRejection');
+      const again = await useBackend('wasm', { threads: 7 }).catch((error) => error.code);
+      console.log(JSON.stringify({ reason, sums, listeners, again }));
+    `;
+    const cwd = fileURLToPath(new URL('../..', import.meta.url));
+    const [one, two] = ['1', '2'].map((threads) => {
+      const args = ['--input-type=module', '-e', script, threads];
+      const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd, encoding: 'utf8' });
+      expect([status, stderr]).toEqual([0, '']);
+      return JSON.parse(stdout);
+    });
+    expect(one).toMatchObject({ listeners: 0, again: 'backend-started' });
+    expect(one.reason).toContain('one thread');
+    expect(two.reason).toContain('2 threads');
+    expect({ ...two, reason: one.reason }).toEqual(one);
+    // Two spinning threads on a busy machine can be slow.
+  }, 240_000);
 
   test('prepareRuntime can be called again', () => {
     const gradient = tf.getGradient('Conv2D');

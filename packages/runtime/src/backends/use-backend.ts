@@ -20,9 +20,10 @@ export function automaticOrder(): ConcreteBackend[] {
 
 async function activate(name: ConcreteBackend, options: BackendOptions): Promise<BackendChoice> {
   const loader = backendLoaders[name];
-  const { tfjsName, reason } = await loader.load(options);
+  const { tfjsName } = await loader.load(options);
   prepareRuntime();
-  if (!(await tf.setBackend(tfjsName))) {
+  const started = loader.start == null ? await tf.setBackend(tfjsName) : await loader.start(options);
+  if (!started) {
     throw new RuntimeError(
       'backend-unavailable',
       `Expected backend "${name}" to start, but it did not. ${loader.remedy}`,
@@ -32,6 +33,8 @@ async function activate(name: ConcreteBackend, options: BackendOptions): Promise
     );
   }
   await tf.ready();
+  // Asked again, now that it is known what started.
+  const { reason } = await loader.load(options);
   return { name, reason };
 }
 

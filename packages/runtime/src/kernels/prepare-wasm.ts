@@ -14,6 +14,7 @@ import {
 import { linearTaps, type ResizeOptions } from '../gradients/resize-gradient.js';
 import { fusionGradients, fusionNumbers } from './fusion-weights.js';
 import { kernelNames } from './kernel-names.js';
+import { guardNativeCall } from './native-failures.js';
 import { wrapKernel } from './patch-convolutions.js';
 import {
   placeArrays,
@@ -306,6 +307,9 @@ export function prepareWasm(): void {
   registerConvolutionGradients();
   registerElementwise();
   registerFusion();
+  for (const { kernelName } of tf.getKernelsForBackend('wasm')) {
+    wrapKernel(kernelName, 'wasm', (original, params) => guardNativeCall(() => original(params)));
+  }
   // Any kernel's setup runs when the backend is activated; this one's installs the guard against a full heap.
   const identity = tf.getKernel('Identity', 'wasm');
   tf.unregisterKernel('Identity', 'wasm');
@@ -316,6 +320,7 @@ export function prepareWasm(): void {
       guardHeap(backend as unknown as WasmBackend);
     },
   });
-  const running = tf.findBackend('wasm');
+  // Not tf.findBackend: it starts a backend that is not running yet, which setBackend would then start again.
+  const running = (tf.engine() as unknown as { registry: Record<string, unknown> }).registry['wasm'];
   if (running != null) guardHeap(running as unknown as WasmBackend);
 }

@@ -9,7 +9,9 @@ export interface WasmBackend {
     _malloc(bytes: number): number;
     _free(offset: number): void;
     cwrap(name: string, returns: string | null, args: string[]): (...args: unknown[]) => void;
-    asm: { memory: WebAssembly.Memory };
+    /** The plain build exports its memory, the threaded one is given it. */
+    asm: { memory?: WebAssembly.Memory };
+    wasmMemory?: WebAssembly.Memory;
     tfjs: {
       registerTensor(id: number, size: number, memoryOffset: number): void;
       disposeData(id: number): void;
@@ -28,7 +30,7 @@ const kernelsByBackend = new WeakMap<WasmBackend, SimdKernels>();
 export function simdOf(backend: WasmBackend): SimdKernels {
   let kernels = kernelsByBackend.get(backend);
   if (kernels == null) {
-    kernels = createSimdKernels(backend.wasm.asm.memory);
+    kernels = createSimdKernels((backend.wasm.asm.memory ?? backend.wasm.wasmMemory)!);
     kernelsByBackend.set(backend, kernels);
   }
   return kernels;

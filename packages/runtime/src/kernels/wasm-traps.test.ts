@@ -143,6 +143,48 @@ describe('traps of the wasm backend', () => {
     expect([...tf.add(tf.tensor1d([1, 2]), 1).dataSync()]).toEqual([2, 3]);
   });
 
+  test('an operation that finds no room inside the native code is an error too', () => {
+    const backend = tf.backend() as unknown as WasmBackend;
+    const x = tf.ones([1, 4, 4, 512]) as tf.Tensor4D;
+    const expected = 9 * 512;
+    const held: tf.TensorInfo[] = [];
+    for (let size = 2 ** 28; size >= 2 ** 20; ) {
+      try {
+        held.push(backend.makeOutput([size], 'float32'));
+      } catch {
+        size /= 2;
+      }
+    }
+    // The filter comes last, where a block is given back: 9 MiB fit once, not twice.
+    const whole = held.splice(0, 1)[0];
+    backend.disposeData(whole.dataId);
+    const filter = tf.ones([3, 3, 512, 512]) as tf.Tensor4D;
+    for (let size = 2 ** 28; size >= 2 ** 20; ) {
+      try {
+        held.push(backend.makeOutput([size], 'float32'));
+      } catch {
+        size /= 2;
+      }
+    }
+    const failures = [
+      () => tf.conv2d(x, filter, 1, 'same'),
+      () => tf.matMul(tf.ones([4, 512]), tf.reshape(filter, [512, 4608])),
+    ].map((run) => {
+      try {
+        run();
+        return null;
+      } catch (error) {
+        return error;
+      }
+    });
+    for (const info of held) backend.disposeData(info.dataId);
+    for (const failure of failures) {
+      expect(failure).toBeInstanceOf(RuntimeError);
+      expect((failure as RuntimeError).message).toMatch(/full|room/);
+    }
+    expect(tf.conv2d(x, filter, 1, 'same').dataSync()[(1 * 4 + 1) * 512]).toBe(expected);
+  });
+
   test('the compiled kernels in src/generated are of the sources in assembly/', () => {
     const hash = createHash('sha256');
     for (const file of ['fuse-affinities.ts', 'index.ts']) {

@@ -177,7 +177,8 @@ abstract class SymmetricConvolution extends tfl.layers.Layer {
       bias: this.bias == null ? null : (this.bias.read() as tf.Tensor1D),
       activation: this.activation,
       depthwise: this.depthwise,
-      trainable: this.trainable,
+      // A model that is frozen as a whole freezes the variables and leaves its layers' own flag as it is.
+      trainable: this.trainable && (this.kernel as unknown as { trainable: boolean }).trainable,
     });
   }
 

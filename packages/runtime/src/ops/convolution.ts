@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { RuntimeError } from '../errors.js';
 import { biasGradientFor } from '../gradients/bias-gradient.js';
 import {
   conv2DFilterGradient,
@@ -90,7 +91,15 @@ export function convolution(options: ConvolutionOptions): tf.Tensor4D {
         if (name === last && masked !== dy) masked.dispose();
         return result;
       };
-      const savedInput = (): tf.Tensor4D => (trainable ? saved[1] : tf.zeros(inputShape)) as tf.Tensor4D;
+      const savedInput = (): tf.Tensor4D => {
+        if (trainable) return saved[1] as tf.Tensor4D;
+        throw new RuntimeError(
+          'frozen-filter',
+          `Expected no gradient of the frozen filter [${filterShape}] to be asked for: its input was not kept. Make the ` +
+            'layer trainable, or leave its weights out of the gradient.',
+          { filterShape },
+        );
+      };
       const gradients: Record<string, () => tf.Tensor> = {
         x: releaseAfter('x', () =>
           depthwise
