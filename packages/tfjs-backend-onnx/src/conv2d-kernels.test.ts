@@ -1,6 +1,8 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { BACKEND_NAME } from './kernels/kernel.js';
+import type { OnnxBackend } from './onnx-backend.js';
+import { probeBlockSize } from './probe-block-size.js';
 import { registerOnnxBackend } from './register-onnx-backend.js';
 
 beforeAll(async () => {
@@ -108,9 +110,17 @@ function run(name: string, inputs: Record<string, tf.Tensor>, attrs: object): tf
 }
 
 describe.each([
-  ['convolution', false, CASES],
-  ['depthwise convolution', true, DEPTHWISE_CASES],
-] as const)('%s', (_name, depthwise, cases) => {
+  ['convolution', false, CASES, true],
+  ['depthwise convolution', true, DEPTHWISE_CASES, true],
+  // As on processors for which onnxruntime has no blocked kernels.
+  ['convolution, channel-first', false, CASES, false],
+  ['depthwise convolution, channel-first', true, DEPTHWISE_CASES, false],
+] as const)('%s', (_name, depthwise, cases, blocked) => {
+  beforeAll(() => {
+    const backend = tf.backend() as unknown as { -readonly [K in keyof OnnxBackend]: OnnxBackend[K] };
+    backend.blockSizeNchwc = blocked ? probeBlockSize(backend.sessions) : 1;
+  });
+
   test.each(cases.map((c) => [JSON.stringify(c), c] as const))('%s', (_label, c) => {
     const outShape = [c.x[0], outputSize(c, 0), outputSize(c, 1), c.out] as [number, number, number, number];
     const filterShape = (

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
 import type { backend_util, DataType, TensorInfo } from '@tensorflow/tfjs-core';
 import { ArrayPool, type ArrayPoolStats, type NumericArray, type NumericType } from './array-pool.js';
@@ -8,7 +9,7 @@ import { SessionCache, type SessionCacheStats, type Workload } from './session-c
 
 /** Settings of the backend, fixed when it is created. */
 export interface OnnxBackendOptions {
-  /** Threads of each convolution and matrix product, at least 1. Default 1: the caller's own thread only. */
+  /** Threads of each convolution and matrix product, 1 = the caller's alone. Default: the cores, at most 4. */
   threads?: number;
   /** Most onnxruntime sessions kept, default 512 (each holds one operator, some 100 kB). */
   sessionLimit?: number;
@@ -37,6 +38,8 @@ export interface Allocation<A extends NumericArray> {
 }
 
 const DEFAULT_SESSION_LIMIT = 512;
+/** Few operators of the networks that we measured have work for more. */
+const MAX_DEFAULT_THREADS = 4;
 const DEFAULT_POOL_BYTES = 256 * 2 ** 20;
 const DEFAULT_SMALL_TENSOR = 4096;
 
@@ -56,7 +59,7 @@ export class OnnxBackend extends MathBackendCPU {
 
   constructor(options: OnnxBackendOptions = {}) {
     super();
-    this.threads = options.threads ?? 1;
+    this.threads = options.threads ?? Math.min(MAX_DEFAULT_THREADS, availableParallelism());
     this.smallTensor = options.smallTensor ?? DEFAULT_SMALL_TENSOR;
     this.sessions = new SessionCache(loadOrtBinding(), {
       limit: options.sessionLimit ?? DEFAULT_SESSION_LIMIT,

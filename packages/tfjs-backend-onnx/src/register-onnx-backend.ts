@@ -24,7 +24,7 @@ export async function registerOnnxBackend(options: OnnxBackendOptions = {}): Pro
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= MAX_THREADS)) {
     throw new OnnxBackendError(
       'bad-option',
-      `Expected threads to be an integer from 1 to ${MAX_THREADS}, got ${String(threads)}. Leave it out for 1.`,
+      `Expected threads to be an integer from 1 to ${MAX_THREADS}, got ${String(threads)}. Leave it out for the number of cores.`,
       { threads },
     );
   }

@@ -131,48 +131,56 @@ export function productWithEpilogue(
   b: Float32Array,
   y: Float32Array,
   [rows, inner, columns]: readonly [number, number, number],
-  epilogue: Epilogue,
+  { activation, bias }: Epilogue,
 ): void {
-  const { activation, bias } = epilogue;
-  if (bias === undefined && activation === 'linear') {
+  if (bias === undefined) {
     matMulInto(
       backend,
       { values: a, dims: [rows, inner] },
       { values: b, dims: [inner, columns] },
       { values: y, dims: [rows, columns] },
     );
-    return;
-  }
-  const feeds: Record<string, OrtTensor> = {
-    a: floatTensor(a, [rows, inner]),
-    b: floatTensor(b, [inner, columns]),
-  };
-  if (bias) feeds['bias'] = floatTensor(bias, [columns]);
-  backend.runGraph(
-    `gemm/${bias ? 'bias' : ''}/${activation}`,
-    () => {
-      const inputs: OnnxValue[] = [
-        { name: 'a', type: 'float32', rank: 2 },
-        { name: 'b', type: 'float32', rank: 2 },
-      ];
-      if (bias) inputs.push({ name: 'bias', type: 'float32', rank: 1 });
-      return {
-        nodes: [
-          {
-            op: 'Gemm',
-            inputs: inputs.map((input) => input.name),
-            outputs: [activation === 'linear' ? 'y' : 'sum'],
-          },
-          ...activationNodes(activation, 'sum', 'y'),
+  } else {
+    backend.runGraph(
+      'gemm',
+      () => ({
+        nodes: [{ op: 'Gemm', inputs: ['a', 'b', 'bias'], outputs: ['y'] }],
+        inputs: [
+          { name: 'a', type: 'float32', rank: 2 },
+          { name: 'b', type: 'float32', rank: 2 },
+          { name: 'bias', type: 'float32', rank: 1 },
         ],
-        inputs,
         outputs: [{ name: 'y', type: 'float32', rank: 2 }],
-        initializers: activationInitializers(activation),
-      };
-    },
-    feeds,
-    { y: floatTensor(y, [rows, columns]) },
-    'compute',
+      }),
+      {
+        a: floatTensor(a, [rows, inner]),
+        b: floatTensor(b, [inner, columns]),
+        bias: floatTensor(bias, [columns]),
+      },
+      { y: floatTensor(y, [rows, columns]) },
+      'compute',
+    );
+  }
+  activateInPlace(backend, y, activation);
+}
+
+/** A session of its own, because inside the product's it would read a temporary instead of the result itself. */
+function activateInPlace(
+  backend: OnnxBackend,
+  values: Float32Array,
+  activation: Epilogue['activation'],
+): void {
+  if (activation === 'linear') return;
+  backend.runGraph(
+    `activation/${activation}`,
+    () => ({
+      nodes: activationNodes(activation, 'x', 'y'),
+      inputs: [{ name: 'x', type: 'float32', rank: 1 }],
+      outputs: [{ name: 'y', type: 'float32', rank: 1 }],
+      initializers: activationInitializers(activation),
+    }),
+    { x: floatTensor(values, [values.length]) },
+    { y: floatTensor(values, [values.length]) },
   );
 }
 
