@@ -28,6 +28,9 @@ const TYPE_FLAGS: readonly (TensorDType | null)[] = [
   'bfloat16',
 ];
 
+/** MXNet 1.9, the last release, refuses files with int16 and bfloat16 (flags 8 and 12). */
+const LAST_WRITTEN_FLAG = TYPE_FLAGS.indexOf('bool');
+
 /**
  * Reads an MXNet `.params` file, in the array versions from before 1.0 to 3.
  *
@@ -139,7 +142,8 @@ function readArray(reader: Reader, file: Uint8Array, index: number): NamedTensor
  *
  * Names without a prefix get `aux:` when they are running statistics (`*_moving_mean`, `*_moving_var`), else `arg:`.
  *
- * @throws FormatError `bad-value` when an array does not match its dtype or shape, or has no dimension.
+ * @throws FormatError `bad-value` when an array does not match its dtype or shape, has no dimension, or a dtype that
+ * MXNet does not read.
  */
 export function writeMxnetParams(tensors: ReadonlyMap<string, NamedTensor>): Uint8Array {
   const parts: Uint8Array[] = [];
@@ -163,6 +167,14 @@ export function writeMxnetParams(tensors: ReadonlyMap<string, NamedTensor>): Uin
         },
       );
     }
+    const flag = TYPE_FLAGS.indexOf(tensor.dtype);
+    if (flag > LAST_WRITTEN_FLAG) {
+      throw new FormatError(
+        'bad-value',
+        `Expected tensor ${name} to be of a type that MXNet reads, got ${tensor.dtype}. Convert it to float32 or int32.`,
+        { name, dtype: tensor.dtype },
+      );
+    }
     const data = encodeElements(tensor, `tensor ${name}`);
     fields(24 + 8 * shape.length, (view) => {
       view.setUint32(0, ARRAY_V2, true);
@@ -172,7 +184,7 @@ export function writeMxnetParams(tensors: ReadonlyMap<string, NamedTensor>): Uin
         view.setBigInt64(12 + 8 * d, BigInt(size), true);
       });
       view.setInt32(12 + 8 * shape.length, CPU, true);
-      view.setInt32(20 + 8 * shape.length, TYPE_FLAGS.indexOf(tensor.dtype), true);
+      view.setInt32(20 + 8 * shape.length, flag, true);
     });
     parts.push(data);
   }
