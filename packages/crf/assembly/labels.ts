@@ -7,10 +7,11 @@
 
 import { reserve } from "./arena";
 import { back, corners, front, ids, kernelAt, matrix, neighbours, rows, scale, setBuffers, sliceWeights, splatWeights } from "./kernel";
+import { nextRun, rewind, RUN, runLength, runStart, setImageSize } from "./order";
 import { LN2, LOG2E, exp2, horizontalMax, log2, sumLanes, transposeHigh, transposeLow } from "./math";
 
-/** Pixels per block: block buffers stay in the first-level cache. */
-const BLOCK: i32 = 64;
+/** Pixels that `prepare` treats at a time: all labels' values of a block stay in the first-level cache. */
+const BLOCK: i32 = 256;
 
 let realPixels: i32 = 0;
 let pixels: i32 = 0; // padded to a multiple of 4
@@ -22,24 +23,27 @@ let active: usize = 0; // i32 list of label indices: the active ones first, then
 let activeCount: i32 = 0;
 let vectors: i32 = 0; // ceil(activeCount / 4)
 let rest: usize = 0; // sum of E over the labels that are not active, per pixel; 0 = none
-let work: usize = 0; // block buffer [BLOCK][vectors]
-let inverses: usize = 0; // 1 / normaliser of the block's pixels
+let work: usize = 0; // rows of a run, [RUN][vectors]
+let inverses: usize = 0; // 1 / normaliser of the run's pixels
+let lowest: usize = 0; // one value per pixel of a block
 let labelPeaks: usize = 0; // [labels] largest Q in the last pass (active) or at the start (all)
 let restPeak: f32 = 0; // largest share of the inactive labels in the last pass
 let messagePeak: f32 = 0; // largest message in the last pass, in powers of two
 let energyOffset: f64 = 0; // what the planes leave out of the energies: sum over pixels of min U
 
-export function setProblem(pixelCount: i32, labels: i32, kernels: i32, planesAt: usize, product: bool): void {
-  realPixels = pixelCount;
-  pixels = (pixelCount + 3) & ~3;
+export function setProblem(width: i32, height: i32, labels: i32, kernels: i32, planesAt: usize, product: bool): void {
+  setImageSize(width, height);
+  realPixels = width * height;
+  pixels = (realPixels + 3) & ~3;
   labelCount = labels;
   kernelCount = kernels;
   planes = planesAt;
   productForm = product;
   active = reserve(<u64>labels << 2);
   labelPeaks = reserve(<u64>labels << 2);
-  inverses = reserve(<u64>BLOCK << 2);
-  work = reserve(<u64>BLOCK * (<u64>((labels + 3) >> 2) << 4));
+  inverses = reserve(<u64>RUN << 2);
+  lowest = reserve(<u64>BLOCK << 2);
+  work = reserve(<u64>RUN * (<u64>((labels + 3) >> 2) << 4));
   rest = 0;
 }
 
@@ -63,7 +67,6 @@ export function prepare(kind: i32, floor: f32, low: f32, high: f32, cut: f32): i
   const lows = f32x4.splat(low);
   const highs = f32x4.splat(high);
   for (let l = 0; l < labelCount; l++) store<f32>(labelPeaks + (<usize>l << 2), 0);
-  const lowest = work; // one vector per group of four pixels fits: BLOCK * 4 bytes
   for (let start = 0; start < pixels; start += BLOCK) {
     const end = min(start + BLOCK, pixels);
     // Minimum (energies) or maximum (probabilities) over labels.
@@ -123,16 +126,20 @@ export function setActive(n: i32, restAt: usize): void {
   if (n == labelCount) return;
   rest = restAt;
   const plane = <usize>pixels << 2;
-  memory.fill(rest, 0, plane);
-  for (let i = n; i < labelCount; i++) {
-    const at = planes + <usize>load<i32>(active + (<usize>i << 2)) * plane;
-    for (let p: usize = 0; p < plane; p += 16) {
-      v128.store(rest + p, f32x4.add(v128.load(rest + p), v128.load(at + p)));
+  const block = <usize>BLOCK << 2;
+  for (let from: usize = 0; from < plane; from += block) {
+    const length = min(block, plane - from);
+    memory.fill(rest + from, 0, length);
+    for (let i = n; i < labelCount; i++) {
+      const at = planes + <usize>load<i32>(active + (<usize>i << 2)) * plane;
+      for (let p = from; p < from + length; p += 16) {
+        v128.store(rest + p, f32x4.add(v128.load(rest + p), v128.load(at + p)));
+      }
     }
   }
 }
 
-// --- slice: messages of a block -------------------------------------------------------------------------------
+// --- slice: messages of a run -------------------------------------------------------------------------------
 
 // acc[pixel][v] (+)= sum over corners of weight * row[v], for `n` (1..6) vectors from one chunk of the row.
 // @ts-ignore: decorator
@@ -189,7 +196,7 @@ function slice(n: i32, c: i32, id: usize, weight: usize, count: i32, values: usi
   }
 }
 
-// --- splat: Q of a block into the back buffer -------------------------------------------------------------------
+// --- splat: Q of a run into the back buffer -------------------------------------------------------------------
 
 // @ts-ignore: decorator
 @inline
@@ -574,7 +581,7 @@ function exp2Below(t: v128): v128 {
   return v128.and(exp2(f32x4.pmax(floor, t)), f32x4.gt(t, floor));
 }
 
-/** Largest Q of each active label so far in this pass, kept as vectors of the block layout in `peaks`. */
+/** Largest Q of each active label so far in this pass, kept as one row in `peaks`. */
 function trackPeaks(acc: usize, count: i32, stride: usize, peaks: usize): void {
   for (let v: usize = 0; v < stride; v += 16) {
     let peak = v128.load(peaks + v);
@@ -587,8 +594,8 @@ function trackPeaks(acc: usize, count: i32, stride: usize, peaks: usize): void {
   }
 }
 
-/** Messages of the block's pixels into `acc`, in powers of two. */
-function sliceBlock(start: i32, count: i32, acc: usize, stride: usize): void {
+/** Messages of a run's pixels into `acc`, in powers of two. */
+function sliceRun(start: i32, count: i32, acc: usize, stride: usize): void {
   if (kernelCount == 0) {
     memory.fill(acc, 0, <usize>count * stride);
     return;
@@ -605,7 +612,7 @@ function sliceBlock(start: i32, count: i32, acc: usize, stride: usize): void {
 }
 
 /**
- * One mean-field update of all pixels, block by block.
+ * One mean-field update of all pixels, run by run.
  * `withMessage`: slice the front buffers first (without it: Q = softmax(-U)). `splatNext`: splat the new Q into the
  * back buffers. `outPlanes`: where Q goes as planes (may be the energies' own place), or 0. `qRows`: where Q goes in
  * rows of the active labels, or 0; `inversePlane`: where 1/normaliser goes, or 0. `peaks`: where the largest Q of each
@@ -616,11 +623,13 @@ export function pass(withMessage: bool, splatNext: bool, outPlanes: usize, qRows
   restPeak = 0;
   messagePeak = 0;
   if (peaks != 0) memory.fill(peaks, 0, stride);
-  for (let start = 0; start < pixels; start += BLOCK) {
-    const count = min(BLOCK, pixels - start);
+  rewind();
+  while (nextRun()) {
+    const start = runStart();
+    const count = runLength();
     const acc = qRows != 0 ? qRows + <usize>start * stride : work;
     const inverse = inversePlane != 0 ? inversePlane + (<usize>start << 2) : inverses;
-    if (withMessage) sliceBlock(start, count, acc, stride);
+    if (withMessage) sliceRun(start, count, acc, stride);
     for (let p = 0; p < count; p += 4) {
       const at = acc + <usize>p * stride;
       const inv = inverse + (<usize>p << 2);
@@ -647,7 +656,7 @@ export function pass(withMessage: bool, splatNext: bool, outPlanes: usize, qRows
   }
 }
 
-/** Q of a block, from rows of the active labels to planes of all labels. */
+/** Q of a run, from rows of the active labels to planes of all labels. */
 export function writePlanes(start: i32, count: i32, acc: usize, inverse: usize, out: usize): void {
   const stride = <usize>vectors << 4;
   for (let v = 0; v < vectors; v++) {
@@ -685,9 +694,11 @@ export function writeAllPlanes(qRows: usize, inversePlane: usize, out: usize): v
 export function divergence(qRows: usize, inversePlane: usize): f64 {
   const stride = <usize>vectors << 4;
   let total: f64 = 0;
-  for (let start = 0; start < pixels; start += BLOCK) {
-    const count = min(BLOCK, pixels - start);
-    sliceBlock(start, count, work, stride);
+  rewind();
+  while (nextRun()) {
+    const start = runStart();
+    const count = runLength();
+    sliceRun(start, count, work, stride);
     for (let p = 0; p < count; p += 4) {
       // A group's padding pixels are left out by masking their lanes.
       const inside = i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(realPixels - start - p));

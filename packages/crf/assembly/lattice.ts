@@ -12,9 +12,10 @@
 import { arenaReset, arenaTop, reserve } from "./arena";
 import { alphaOf, kernelAt, setLattice } from "./kernel";
 import { MAGIC, MAGIC_BITS } from "./math";
+import { nextRun, rewind, runLength, runStart, setImageSize } from "./order";
 
 const FIBONACCI: u32 = 0x9e3779b1;
-const FIBONACCI_WIDE: u64 = 0x9e3779b97f4a7c15;
+const GOLDEN: u32 = 0x85ebca6b;
 
 // Vertices of the four pixels in work: keys, second keys, barycentric weights; [6 corners][4 pixels] each.
 const blockKeys: usize = memory.data(96, 16);
@@ -30,11 +31,14 @@ const spans: usize = memory.data(40, 16); // cells per coordinate, f64
 let stepAll: u32 = 0;
 let highStepAll: u32 = 0;
 
-// The table: 8 bytes per slot (key, row) or 16 (key, high key, row). Row 0 marks an empty slot.
-let slots: usize = 0;
-let capacityLog2: u32 = 0;
+// The table: buckets of four slots, 32 bytes (4 keys, 4 rows) or 64 (and 4 high keys, padding), so that a look-up is
+// one cache line and vector comparisons instead of a branch per probe. Slots fill in order; row 0 marks an empty one;
+// a full bucket overflows into the next.
+let table: usize = 0;
+let bucketsLog2: u32 = 0;
 let count: u32 = 0;
-let keys: usize = 0; // by row: 4 or 8 bytes
+let keys: usize = 0; // u32 by row
+let highKeys: usize = 0;
 
 function fround(x: f64): f64 {
   return <f64><f32>x;
@@ -98,106 +102,75 @@ function coprime(sum: f64, c: i32): bool {
 
 // @ts-ignore: decorator
 @inline
-function slotOf(key: u32): u32 {
-  return (key * FIBONACCI) >> (32 - capacityLog2);
+function bucketOf(key: u32, high: u32, wide: bool): u32 {
+  return (wide ? key * FIBONACCI + high * GOLDEN : key * FIBONACCI) >> (32 - bucketsLog2);
+}
+
+/** Row of the key in the bucket at `at`, 0 when it is not there: four comparisons at once, no branch. */
+// @ts-ignore: decorator
+@inline
+function rowInBucket(at: usize, key: u32, high: u32, wide: bool): u32 {
+  let hit = v128.and(i32x4.eq(v128.load(at), i32x4.splat(<i32>key)), v128.load(at, 16));
+  if (wide) hit = v128.and(hit, i32x4.eq(v128.load(at, 32), i32x4.splat(<i32>high)));
+  hit = v128.or(hit, v128.shuffle<i64>(hit, hit, 1, 0));
+  return <u32>(i32x4.extract_lane(hit, 0) | i32x4.extract_lane(hit, 1));
 }
 
 // @ts-ignore: decorator
 @inline
-function slotOfWide(key: u64): u32 {
-  return <u32>((key * FIBONACCI_WIDE) >> (64 - capacityLog2));
-}
-
-/** Row of the key; 0 when absent. */
-// @ts-ignore: decorator
-@inline
-function find(key: u32): u32 {
-  const mask = (<u32>1 << capacityLog2) - 1;
-  let slot = slotOf(key);
-  while (true) {
-    const entry = load<u64>(slots + (<usize>slot << 3));
-    const row = <u32>(entry >>> 32);
-    if (row == 0 || <u32>entry == key) return row;
-    slot = (slot + 1) & mask;
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function findWide(key: u64): u32 {
-  const mask = (<u32>1 << capacityLog2) - 1;
-  let slot = slotOfWide(key);
-  while (true) {
-    const at = slots + (<usize>slot << 4);
-    const row = load<u32>(at, 8);
-    if (row == 0 || load<u64>(at) == key) return row;
-    slot = (slot + 1) & mask;
-  }
+function isFull(at: usize): bool {
+  return load<u32>(at, 28) != 0;
 }
 
 /** Row of the key, added with a zero value in `values` when absent. */
-// @ts-ignore: decorator
-@inline
-function findOrAdd(key: u32, values: usize): u32 {
-  const mask = (<u32>1 << capacityLog2) - 1;
-  let slot = slotOf(key);
+function searchOrAdd(key: u32, high: u32, wide: bool, bucket: u32, values: usize): u32 {
+  const mask = (<u32>1 << bucketsLog2) - 1;
   while (true) {
-    const at = slots + (<usize>slot << 3);
-    const entry = load<u64>(at);
-    const row = <u32>(entry >>> 32);
-    if (row != 0 && <u32>entry == key) return row;
-    if (row == 0) {
+    const at = table + (<usize>bucket << (wide ? 6 : 5));
+    const row = rowInBucket(at, key, high, wide);
+    if (row != 0) return row;
+    for (let slot: usize = 0; slot < 16; slot += 4) {
+      if (load<u32>(at + slot, 16) != 0) continue;
       const added = ++count;
-      store<u64>(at, <u64>key | (<u64>added << 32));
+      store<u32>(at + slot, key);
+      store<u32>(at + slot, added, 16);
+      if (wide) store<u32>(at + slot, high, 32);
       store<u32>(keys + (<usize>added << 2), key);
+      if (wide) store<u32>(highKeys + (<usize>added << 2), high);
       store<f32>(values + (<usize>added << 2), 0.0);
       return added;
     }
-    slot = (slot + 1) & mask;
+    bucket = (bucket + 1) & mask;
   }
 }
 
-// @ts-ignore: decorator
-@inline
-function findOrAddWide(key: u64, values: usize): u32 {
-  const mask = (<u32>1 << capacityLog2) - 1;
-  let slot = slotOfWide(key);
+function search(key: u32, high: u32, wide: bool, bucket: u32): u32 {
+  const mask = (<u32>1 << bucketsLog2) - 1;
   while (true) {
-    const at = slots + (<usize>slot << 4);
-    const row = load<u32>(at, 8);
-    if (row != 0 && load<u64>(at) == key) return row;
-    if (row == 0) {
-      const added = ++count;
-      store<u64>(at, key);
-      store<u32>(at, added, 8);
-      store<u64>(keys + (<usize>added << 3), key);
-      store<f32>(values + (<usize>added << 2), 0.0);
-      return added;
-    }
-    slot = (slot + 1) & mask;
+    const at = table + (<usize>bucket << (wide ? 6 : 5));
+    const row = rowInBucket(at, key, high, wide);
+    if (row != 0 || !isFull(at)) return row;
+    bucket = (bucket + 1) & mask;
   }
 }
 
-/** Doubles the table above the arena's top; the old one's place is lost until the lattice is finished. */
-function growTable(wide: bool): void {
-  capacityLog2++;
-  const mask = (<u32>1 << capacityLog2) - 1;
-  const bytes = <u64>(wide ? 16 : 8) << capacityLog2;
-  slots = reserve(bytes);
-  memory.fill(slots, 0, <usize>bytes);
+/** Makes a table of 2^log2 empty buckets at the arena's top and enters all rows. */
+function makeTable(log2: u32, wide: bool): void {
+  bucketsLog2 = log2;
+  const bytes = <u64>(wide ? 64 : 32) << log2;
+  table = reserve(bytes);
+  memory.fill(table, 0, <usize>bytes);
+  const mask = (<u32>1 << log2) - 1;
   for (let row: u32 = 1; row <= count; row++) {
-    if (wide) {
-      const key = load<u64>(keys + (<usize>row << 3));
-      let slot = slotOfWide(key);
-      while (load<u32>(slots + (<usize>slot << 4), 8) != 0) slot = (slot + 1) & mask;
-      store<u64>(slots + (<usize>slot << 4), key);
-      store<u32>(slots + (<usize>slot << 4), row, 8);
-    } else {
-      const key = load<u32>(keys + (<usize>row << 2));
-      let slot = slotOf(key);
-      while (load<u32>(slots + (<usize>slot << 3), 4) != 0) slot = (slot + 1) & mask;
-      store<u64>(slots + (<usize>slot << 3), <u64>key | (<u64>row << 32));
-    }
+    const key = load<u32>(keys + (<usize>row << 2));
+    const high: u32 = wide ? load<u32>(highKeys + (<usize>row << 2)) : 0;
+    let bucket = bucketOf(key, high, wide);
+    while (isFull(table + (<usize>bucket << (wide ? 6 : 5)))) bucket = (bucket + 1) & mask;
+    let at = table + (<usize>bucket << (wide ? 6 : 5));
+    while (load<u32>(at, 16) != 0) at += 4;
+    store<u32>(at, key);
+    store<u32>(at, row, 16);
+    if (wide) store<u32>(at, high, 32);
   }
 }
 
@@ -433,6 +406,22 @@ function simplex2(cx: v128, cy: v128): void {
   v128.store(blockKeys, key, 32);
 }
 
+// @ts-ignore: decorator
+@inline
+function enterCorner(r: usize, wide: bool, inside: bool, at: usize, idOut: usize, weightOut: usize, values: usize): void {
+  const key = load<u32>(blockKeys + at + (r << 4));
+  const high: u32 = wide ? load<u32>(blockHighKeys + at + (r << 4)) : 0;
+  const bucket = bucketOf(key, high, wide);
+  let row = rowInBucket(table + (<usize>bucket << (wide ? 6 : 5)), key, high, wide);
+  if (row == 0) row = searchOrAdd(key, high, wide, bucket, values);
+  // Pixels of the padding own no lattice point: row 0 with weight 0 keeps the passes free of a tail.
+  const weight: f32 = inside ? load<f32>(blockWeights + at + (r << 4)) : 0.0;
+  store<u32>(idOut + (r << 2), inside ? row : 0);
+  store<f32>(weightOut + (r << 2), weight);
+  const value = values + (<usize>row << 2);
+  store<f32>(value, load<f32>(value) + weight);
+}
+
 /** Enters the block's vertices; writes rows and weights of its pixels, and splats a one into `values`. */
 // @ts-ignore: decorator
 @inline
@@ -442,23 +431,16 @@ function enterBlock(
   for (let lane = 0; lane < 4; lane++) {
     const at = <usize>lane << 2;
     const inside = lane < lanes;
-    for (let r: usize = 0; r < c; r++) {
-      const from = at + (r << 4);
-      let row: u32;
-      if (wide) {
-        row = findOrAddWide(<u64>load<u32>(blockKeys + from) | (<u64>load<u32>(blockHighKeys + from) << 32), values);
-      } else {
-        row = findOrAdd(load<u32>(blockKeys + from), values);
-      }
-      const weight: f32 = inside ? load<f32>(blockWeights + from) : 0.0;
-      // Pixels of the padding own no lattice point: row 0 with weight 0 keeps the passes free of a tail.
-      store<u32>(idOut, inside ? row : 0);
-      store<f32>(weightOut, weight);
-      const value = values + (<usize>row << 2);
-      store<f32>(value, load<f32>(value) + weight);
-      idOut += 4;
-      weightOut += 4;
+    enterCorner(0, wide, inside, at, idOut, weightOut, values);
+    enterCorner(1, wide, inside, at, idOut, weightOut, values);
+    enterCorner(2, wide, inside, at, idOut, weightOut, values);
+    if (c == 6) {
+      enterCorner(3, wide, inside, at, idOut, weightOut, values);
+      enterCorner(4, wide, inside, at, idOut, weightOut, values);
+      enterCorner(5, wide, inside, at, idOut, weightOut, values);
     }
+    idOut += c << 2;
+    weightOut += c << 2;
   }
 }
 
@@ -478,7 +460,6 @@ function channel(bytes: v128, index: i32): v128 {
 @inline
 function place(c: usize, wide: bool, width: i32, pixels: i32, image: usize, sigmas: usize, scales: usize,
   columnTable: usize, idOut: usize, weightOut: usize, values: usize): void {
-  const padded = (pixels + 3) & ~3;
   const sy = load<f32>(sigmas, 4);
   const scaleY = load<f32>(scales, 4);
   const sr = v128.load32_splat(sigmas, 8);
@@ -487,10 +468,16 @@ function place(c: usize, wide: bool, width: i32, pixels: i32, image: usize, sigm
   const scaleR = v128.load32_splat(scales, 8);
   const scaleG = v128.load32_splat(scales, 12);
   const scaleB = v128.load32_splat(scales, 16);
-  let x = 0;
-  let y = 0;
-  let cy = f32x4.splat(0);
-  for (let pixel = 0; pixel < padded; pixel += 4) {
+  rewind();
+  while (nextRun()) {
+    const first = runStart();
+    const last = first + runLength();
+    let y = first / width;
+    let x = first - y * width;
+    let cy = f32x4.splat(<f32>y / sy * scaleY);
+    let idAt = idOut + (<usize>first * c << 2);
+    let weightAt = weightOut + (<usize>first * c << 2);
+    for (let pixel = first; pixel < last; pixel += 4) {
     const lanes = min(4, pixels - pixel);
     let cx: v128;
     let cyBlock = cy;
@@ -503,7 +490,7 @@ function place(c: usize, wide: bool, width: i32, pixels: i32, image: usize, sigm
         cy = f32x4.splat(<f32>y / sy * scaleY);
       }
     } else {
-      // The block crosses a row's end (or the image's, where the features are zero).
+      // The group crosses a row's end (or the image's, where the features are zero).
       v128.store(blockWeights, f32x4.splat(0));
       v128.store(blockWeights, f32x4.splat(0), 16);
       for (let lane = 0; lane < lanes; lane++) {
@@ -518,7 +505,7 @@ function place(c: usize, wide: bool, width: i32, pixels: i32, image: usize, sigm
       cx = v128.load(blockWeights);
       cyBlock = v128.load(blockWeights, 16);
     }
-    if ((count + 24) * 2 > (<u32>1 << capacityLog2)) growTable(wide);
+    if (count + 24 > <u32>2 << bucketsLog2) makeTable(bucketsLog2 + 1, wide);
     if (c == 6) {
       const bytes = v128.load(image + <usize>pixel * 3);
       simplex5(
@@ -531,9 +518,10 @@ function place(c: usize, wide: bool, width: i32, pixels: i32, image: usize, sigm
     } else {
       simplex2(cx, cyBlock);
     }
-    enterBlock(c, wide, lanes, idOut, weightOut, values);
-    idOut += c << 4;
-    weightOut += c << 4;
+    enterBlock(c, wide, lanes, idAt, weightAt, values);
+    idAt += c << 4;
+    weightAt += c << 4;
+    }
   }
 }
 
@@ -552,34 +540,48 @@ function place3(width: i32, pixels: i32, sigmas: usize, scales: usize, columnTab
   place(3, false, width, pixels, 0, sigmas, scales, columnTable, idOut, weightOut, values);
 }
 
+// Links a row to its neighbour along one axis: the key is one addition away. A missing neighbour is row 0, whose own
+// entries are put right at the end.
+// @ts-ignore: decorator
+@inline
+function linkAxis(axis: usize, wide: bool, row: u32, key: u32, high: u32, pairs: usize, size: usize): void {
+  const probe = key + load<u32>(radices + (axis << 2)) - stepAll;
+  const highProbe: u32 = wide ? high + load<u32>(highRadices + (axis << 2)) - highStepAll : 0;
+  const bucket = bucketOf(probe, highProbe, wide);
+  const at = table + (<usize>bucket << (wide ? 6 : 5));
+  let found = rowInBucket(at, probe, highProbe, wide);
+  if (found == 0 && isFull(at)) found = search(probe, highProbe, wide, bucket);
+  const list = pairs + axis * size;
+  store<u32>(list + (<usize>row << 3), found);
+  store<u32>(list + (<usize>found << 3), row, 4);
+}
+
 /** Fills the neighbour pairs: one look-up per point and axis, since the other neighbour is the inverse. */
-function linkNeighbours(c: i32, wide: bool, out: usize): void {
+// @ts-ignore: decorator
+@inline
+function link(c: usize, wide: bool, pairs: usize): void {
   const total = count + 1;
-  memory.fill(out, 0, (<usize>total << 3) * <usize>c);
-  for (let axis = 0; axis < c; axis++) {
-    const at = out + (<usize>axis * <usize>total << 3);
-    const low = load<u32>(radices + (<usize>axis << 2)) - stepAll;
-    if (wide) {
-      // 64-bit keys carry between their halves, so both halves step on their own.
-      const high = load<u32>(highRadices + (<usize>axis << 2)) - highStepAll;
-      for (let row: u32 = 1; row < total; row++) {
-        const key = load<u64>(keys + (<usize>row << 3));
-        const found = findWide(<u64>(<u32>key + low) | (<u64>(<u32>(key >>> 32) + high) << 32));
-        if (found != 0) {
-          store<u32>(at + (<usize>row << 3), found);
-          store<u32>(at + (<usize>found << 3), row, 4);
-        }
-      }
-    } else {
-      for (let row: u32 = 1; row < total; row++) {
-        const found = find(load<u32>(keys + (<usize>row << 2)) + low);
-        if (found != 0) {
-          store<u32>(at + (<usize>row << 3), found);
-          store<u32>(at + (<usize>found << 3), row, 4);
-        }
-      }
+  const size = <usize>total << 3;
+  memory.fill(pairs, 0, size * c);
+  for (let row: u32 = 1; row < total; row++) {
+    const key = load<u32>(keys + (<usize>row << 2));
+    const high: u32 = wide ? load<u32>(highKeys + (<usize>row << 2)) : 0;
+    linkAxis(0, wide, row, key, high, pairs, size);
+    linkAxis(1, wide, row, key, high, pairs, size);
+    linkAxis(2, wide, row, key, high, pairs, size);
+    if (c == 6) {
+      linkAxis(3, wide, row, key, high, pairs, size);
+      linkAxis(4, wide, row, key, high, pairs, size);
+      linkAxis(5, wide, row, key, high, pairs, size);
     }
   }
+  for (let axis: usize = 0; axis < c; axis++) store<u64>(pairs + axis * size, 0);
+}
+
+function linkNeighbours(c: i32, wide: bool, pairs: usize): void {
+  if (c == 3) link(3, false, pairs);
+  else if (wide) link(6, true, pairs);
+  else link(6, false, pairs);
 }
 
 /** One channel, one axis: out = in + (n1 + n2) / 2. */
@@ -613,6 +615,7 @@ export function buildKernel(
 ): u32 {
   const pixels = width * height;
   const padded = (pixels + 3) & ~3;
+  setImageSize(width, height);
   const entries = <u64>padded * <u64>c;
 
   const d = c - 1;
@@ -639,13 +642,12 @@ export function buildKernel(
     store<f32>(columnTable + (<usize>x << 2), <f32>x / load<f32>(sigmas) * load<f32>(scales));
   }
   let valuesA = reserve((entries + 1) << 2);
-  keys = reserve((entries + 1) << (wide ? 3 : 2));
+  keys = reserve((entries + 1) << 2);
+  if (wide) highKeys = reserve((entries + 1) << 2);
   count = 0;
-  capacityLog2 = 8;
-  while (<u32>1 << capacityLog2 < <u32>(c == 6 ? padded : padded >> 2)) capacityLog2++;
-  const tableBytes = <u64>(wide ? 16 : 8) << capacityLog2;
-  slots = reserve(tableBytes);
-  memory.fill(slots, 0, <usize>tableBytes);
+  let log2: u32 = 6;
+  while (<u32>4 << log2 < <u32>(c == 6 ? padded : padded >> 2)) log2++;
+  makeTable(log2, wide);
   if (c == 3) place3(width, pixels, sigmas, scales, columnTable, idOut, weightOut, valuesA);
   else if (wide) place6Wide(width, pixels, image, sigmas, scales, columnTable, idOut, weightOut, valuesA);
   else place6(width, pixels, image, sigmas, scales, columnTable, idOut, weightOut, valuesA);

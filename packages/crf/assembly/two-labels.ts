@@ -3,9 +3,8 @@
 
 import { reserve } from "./arena";
 import { back, corners, front, ids, kernelAt, neighbours, rows, scale, setBuffers, sliceWeights, splatWeights } from "./kernel";
+import { nextRun, rewind, RUN, runLength, runStart, setImageSize } from "./order";
 import { LN2, LOG2E, exp2, log2, sumLanes } from "./math";
-
-const BLOCK: i32 = 256;
 
 let realPixels: i32 = 0;
 let pixels: i32 = 0; // padded to a multiple of 4
@@ -15,13 +14,14 @@ let start: usize = 0; // (U1 - U0) / ln 2 per pixel
 let work: usize = 0;
 let energyOffset: f64 = 0; // sum over pixels of U0
 
-export function setTwoLabels(pixelCount: i32, kernels: i32, planesAt: usize): void {
-  realPixels = pixelCount;
-  pixels = (pixelCount + 3) & ~3;
+export function setTwoLabels(width: i32, height: i32, kernels: i32, planesAt: usize): void {
+  setImageSize(width, height);
+  realPixels = width * height;
+  pixels = (realPixels + 3) & ~3;
   kernelCount = kernels;
   planes = planesAt;
   start = reserve(<u64>pixels << 2);
-  work = reserve(<u64>BLOCK << 2);
+  work = reserve(<u64>RUN << 2);
 }
 
 /** Reads the planes; `kind`, `floor`, `low`, `high` as in the general case. Returns 0 when a value is out of range. */
@@ -159,7 +159,7 @@ export function blurTwo(weighted: bool): void {
   }
 }
 
-function sliceBlock(first: i32, count: i32): void {
+function sliceRun(first: i32, count: i32): void {
   if (kernelCount == 0) memory.fill(work, 0, <usize>count << 2);
   for (let i = 0; i < kernelCount; i++) {
     const k = kernelAt(i);
@@ -169,7 +169,7 @@ function sliceBlock(first: i32, count: i32): void {
   }
 }
 
-function splatBlock(first: i32, count: i32, from: usize): void {
+function splatRun(first: i32, count: i32, from: usize): void {
   for (let i = 0; i < kernelCount; i++) {
     const k = kernelAt(i);
     const at = <usize>first * <usize>corners(k) << 2;
@@ -186,9 +186,11 @@ export function passTwo(withMessage: bool, splatNext: bool, outPlanes: usize, dP
   const plane = <usize>pixels << 2;
   const one = f32x4.splat(1.0);
   const limit = f32x4.splat(120.0);
-  for (let first = 0; first < pixels; first += BLOCK) {
-    const count = min(BLOCK, pixels - first);
-    if (withMessage) sliceBlock(first, count);
+  rewind();
+  while (nextRun()) {
+    const first = runStart();
+    const count = runLength();
+    if (withMessage) sliceRun(first, count);
     const at = <usize>first << 2;
     for (let p: usize = 0; p < <usize>count << 2; p += 16) {
       let t = v128.load(start + at + p);
@@ -204,27 +206,31 @@ export function passTwo(withMessage: bool, splatNext: bool, outPlanes: usize, dP
       if (dPlane != 0) v128.store(dPlane + at + p, d);
       v128.store(work + p, d);
     }
-    if (splatNext) splatBlock(first, count, work);
+    if (splatNext) splatRun(first, count, work);
   }
 }
 
 /** Splats a plane of ones: with `blurTwo` and `sumSliced` it gives the kernels' row sums. */
 export function splatOnes(): void {
-  for (let p = 0; p < BLOCK; p++) store<f32>(work + (<usize>p << 2), 1.0);
-  for (let first = 0; first < pixels; first += BLOCK) splatBlock(first, min(BLOCK, pixels - first), work);
+  for (let p = 0; p < RUN; p++) store<f32>(work + (<usize>p << 2), 1.0);
+  rewind();
+  while (nextRun()) splatRun(runStart(), runLength(), work);
 }
 
 /** Splats a plane of D. */
 export function splatPlane(dPlane: usize): void {
-  splatBlock(0, pixels, dPlane);
+  rewind();
+  while (nextRun()) splatRun(runStart(), runLength(), dPlane + (<usize>runStart() << 2));
 }
 
 /** Sum over pixels of the sliced values times the plane `by` (or 1 when 0). */
 export function sumSliced(by: usize): f64 {
   let total: f64 = 0;
-  for (let first = 0; first < pixels; first += BLOCK) {
-    const count = min(BLOCK, pixels - first);
-    sliceBlock(first, count);
+  rewind();
+  while (nextRun()) {
+    const first = runStart();
+    const count = runLength();
+    sliceRun(first, count);
     for (let p: usize = 0; p < <usize>count << 2; p += 16) {
       let v = v128.load(work + p);
       if (by != 0) v = f32x4.mul(v, v128.load(by + (<usize>first << 2) + p));

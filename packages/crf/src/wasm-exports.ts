@@ -36,7 +36,14 @@ export interface WasmExports {
   setCompatibility(kernel: number, scale: number, matrix: number): void;
   alphaOf(corners: number): number;
 
-  setProblem(pixels: number, labels: number, kernels: number, planes: number, product: number): void;
+  setProblem(
+    width: number,
+    height: number,
+    labels: number,
+    kernels: number,
+    planes: number,
+    product: number,
+  ): void;
   prepare(kind: number, floor: number, low: number, high: number, cut: number): number;
   setPlanes(planes: number): void;
   activeList(): number;
@@ -59,7 +66,7 @@ export interface WasmExports {
   divergence(qRows: number, inversePlane: number): number;
   argmaxPlanes(planes: number, labels: number, paddedPixels: number, out: number): void;
 
-  setTwoLabels(pixels: number, kernels: number, planes: number): void;
+  setTwoLabels(width: number, height: number, kernels: number, planes: number): void;
   prepareTwo(kind: number, floor: number, low: number, high: number): number;
   clearTwo(): void;
   blurTwo(weighted: number): void;

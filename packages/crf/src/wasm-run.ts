@@ -13,10 +13,13 @@ export const maxKernels = 32;
 
 /**
  * How much leaving a label out of the filters may change Q in one step. A left-out label lacks a message of at most
- * w q (w the sum of Potts weights), which moves the normaliser by at most w q^2: a total share q of all left-out labels
- * below sqrt(tolerance / w) keeps the change below the tolerance. Several steps add up to well below 5e-5.
+ * w q (w the sum of Potts weights, q its largest probability), which moves the normaliser by at most w q^2: the sum of
+ * w q^2 over left-out labels stays below this. Several steps add up to well below 5e-5.
  */
 const skipTolerance = 2e-6;
+
+/** No label above this probability is left out, whatever the weights. */
+const largestSkipped = 1e-3;
 
 /** Messages above 2^118 would overflow the product form's sums over up to 256 labels: the log form takes over. */
 const largestProductMessage = 118;
@@ -163,6 +166,7 @@ export class WasmRun {
   #iteration = 0;
   #blurred = false;
   #relayout = false;
+  #dropped = false;
   #finished = false;
   #rowSums: number | null = null;
 
@@ -200,16 +204,16 @@ export class WasmRun {
   }
 
   #start(): void {
-    const { kernels, labels, image } = this.#problem;
+    const { width, height, kernels, labels, image } = this.#problem;
     const exports = this.#exports;
     const instance = this.#instance;
     instance.begin(this.#problem);
     this.#planes = instance.reserve(labels * this.#padded * 4);
     this.#load();
     if (this.#twoLabels) {
-      exports.setTwoLabels(this.#pixels, kernels.length, this.#planes);
+      exports.setTwoLabels(width, height, kernels.length, this.#planes);
     } else {
-      exports.setProblem(this.#pixels, labels, kernels.length, this.#planes, this.#productForm ? 1 : 0);
+      exports.setProblem(width, height, labels, kernels.length, this.#planes, this.#productForm ? 1 : 0);
       this.#rest = instance.reserve(this.#padded * 4);
       this.#peaks = instance.reserve((labels + 3) * 4);
     }
@@ -291,9 +295,19 @@ export class WasmRun {
     });
   }
 
-  #skipLimit(): number {
+  /** Which of the labels with these largest probabilities may be left out, given the share of those already out. */
+  #negligible(peaks: readonly number[], share = 0): number[] {
     const weight = this.#problem.kernels.reduce((sum, kernel) => sum + (kernel.potts ?? 0), 0);
-    return Math.min(1e-3, Math.sqrt(skipTolerance / Math.max(weight, 1)));
+    const order = peaks.map((_, i) => i).sort((a, b) => peaks[a] - peaks[b] || a - b);
+    const out: number[] = [];
+    let sum = share * share;
+    for (const i of order) {
+      sum += peaks[i] * peaks[i];
+      if (!(sum * Math.max(weight, 1) < skipTolerance && peaks[i] < largestSkipped)) break;
+      out.push(i);
+    }
+    // At least one label stays.
+    return out.slice(0, peaks.length - 1);
   }
 
   /** Writes the list of labels, the filtered ones first (in ascending order), by their largest probabilities. */
@@ -303,17 +317,9 @@ export class WasmRun {
     let active = Array.from({ length: labels }, (_, label) => label);
     let others: number[] = [];
     if (this.#options.skipLabels && this.#productForm && !this.#twoLabels) {
-      const peaks = this.#instance.floats(this.#exports.peakList(), labels);
-      const order = active.slice().sort((a, b) => peaks[a] - peaks[b] || a - b);
-      // A quarter of the limit: room to grow before the list has to change again.
-      const limit = this.#skipLimit() / 4;
-      let sum = 0;
-      const left = new Set<number>();
-      for (const label of order) {
-        sum += peaks[label];
-        if (!(sum < limit) || left.size === labels - 1) break;
-        left.add(label);
-      }
+      const left = new Set(
+        this.#negligible(Array.from(this.#instance.floats(this.#exports.peakList(), labels))),
+      );
       others = active.filter((label) => left.has(label));
       active = active.filter((label) => !left.has(label));
     }
@@ -386,11 +392,10 @@ export class WasmRun {
       this.#pass(true, last, look);
       if (this.#productForm && !(exports.largestMessage() < largestProductMessage))
         throw new MessageOverflow();
-      if (!last && this.#active < this.#problem.labels && exports.largestRest() > this.#skipLimit()) {
-        this.#relayout = true;
-      } else if (look) {
-        this.#relayout = this.#vectorsAfterDropping() < (this.#active + 3) >> 2;
-      }
+      // Messages are >= 0, so a label that was left out from the start only loses share; one that was dropped later
+      // could come back.
+      if (!last && this.#dropped && exports.largestRest() > largestSkipped) this.#relayout = true;
+      else if (look) this.#relayout = this.#vectorsAfterDropping() < (this.#active + 3) >> 2;
     }
     this.#iteration++;
     this.#blurred = false;
@@ -399,15 +404,9 @@ export class WasmRun {
 
   /** Vectors per row if labels that have died out since were dropped. */
   #vectorsAfterDropping(): number {
-    const peaks = Array.from(this.#instance.floats(this.#peaks, this.#active)).sort((a, b) => a - b);
-    let sum = this.#active < this.#problem.labels ? this.#exports.largestRest() : 0;
-    let dropped = 0;
-    while (dropped < peaks.length - 1) {
-      sum += peaks[dropped];
-      if (!(sum < this.#skipLimit() / 4)) break;
-      dropped++;
-    }
-    return (this.#active - dropped + 3) >> 2;
+    const peaks = Array.from(this.#instance.floats(this.#peaks, this.#active));
+    const share = this.#active < this.#problem.labels ? this.#exports.largestRest() : 0;
+    return (this.#active - this.#negligible(peaks, share).length + 3) >> 2;
   }
 
   /** Chooses the filtered labels again from the current Q, and splats it in the new layout. */
@@ -415,6 +414,7 @@ export class WasmRun {
     const exports = this.#exports;
     const { labels } = this.#problem;
     this.#relayout = false;
+    this.#dropped = true;
     this.#scratch ||= this.#instance.reserve(labels * this.#padded * 4);
     if (this.#qRows) exports.writeAllPlanes(this.#qRows, this.#inverse, this.#scratch);
     else exports.pass(1, 0, this.#scratch, 0, 0, 0);
