@@ -147,6 +147,8 @@ const tiny = {
   cam: { scales: [1], flip: true },
   pseudoLabel: { camThreshold: 0.3, saliencyThreshold: null, saliencyBackground: null },
   stages: 3,
+  // Nothing is pretrained here, so the classifier's features are the best start.
+  warmStart: 'classifier',
   train: { epochs: 3, batchSize: 8, lr: 0.02, headLrScale: 1, cropPx: 96, warmupSteps: 20 },
   crf: {
     saliency: { gaussian: { sxy: 2, compat: 3 }, bilateral: { sxy: 20, srgb: 10, compat: 5 }, iterations: 1 },

@@ -144,6 +144,8 @@ export const recipeSchema = z.strictObject({
     propagate: z.boolean().default(true),
   }),
   stages: z.int().min(0).default(4),
+  /** What stage 1 starts from: the backbone's initial weights, or the classifier's where those are random. */
+  warmStart: z.enum(['backbone', 'classifier']).default('backbone'),
   train: z.strictObject({
     ...scheduleShape,
     losses: lossWeightsSchema.default({ classification: 1, saliency: 1, segmentation: 1 }),

@@ -1,4 +1,5 @@
 export { BackboneError, type BackboneErrorCode } from './backbone-error.js';
+export { calibrateTinyResNet } from './calibrate-tiny-resnet.js';
 export { loadMobileNetV2Weights } from './load-mobilenet-v2-weights.js';
 export { loadResNet38Weights } from './load-resnet38-weights.js';
 export { createMobileNetV2, type MobileNetV2Options } from './mobilenet-v2.js';

@@ -12,7 +12,7 @@ export interface TinyResNetOptions {
 }
 
 /** Residual blocks: name, channels at width 1, stride, dilation of both convolutions. */
-const blocks = [
+export const tinyResNetBlocks = [
   { name: 't2', channels: 32, stride: 2, dilation: 1 },
   { name: 't3', channels: 64, stride: 1, dilation: 1 },
   { name: 't4', channels: 64, stride: 1, dilation: 2 },
@@ -59,7 +59,7 @@ export function createTinyResNet(options: TinyResNetOptions = {}): Backbone {
     const named: Record<string, tfl.SymbolicTensor> = {};
     let x = convolve(image, 't1', { filters: 16, kernelSize: 3, strides: 2, gain: 2, activation: 'relu' });
     let meanSquare = 1;
-    for (const { name, channels, stride, dilation } of blocks) {
+    for (const { name, channels, stride, dilation } of tinyResNetBlocks) {
       const shape = { filters: channels, kernelSize: 3 as const, dilation };
       const hidden = convolve(x, `${name}.a`, {
         ...shape,

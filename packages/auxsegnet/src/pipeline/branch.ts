@@ -1,6 +1,12 @@
 import type { Branch } from '../recipe.js';
 import type { PipelineContext } from './context.js';
-import { createInitialNetwork, loadNetworkFile, networkConfigOf, weightsMetadata } from './network-files.js';
+import {
+  createInitialNetwork,
+  createStartNetwork,
+  loadNetworkFile,
+  networkConfigOf,
+  weightsMetadata,
+} from './network-files.js';
 import { labelTargets, predictValidation, saliencyTarget } from './stage.js';
 import { trainNetwork } from './train-network.js';
 
@@ -20,7 +26,7 @@ export async function trainBranchRound(
   round: number,
 ): Promise<string> {
   const config = networkConfigOf(context.recipe, branch);
-  const network = await createInitialNetwork(context, config);
+  const network = await createStartNetwork(context, config);
   try {
     if (round > 1) await loadNetworkFile(context, network, branchModel(branch, round - 1));
     else if (branch.fromStage > 0) {

@@ -58,6 +58,18 @@ export async function createInitialNetwork(
   return network;
 }
 
+/** The network that stage 1 and the branches beside it begin with, as the recipe's `warmStart` says. */
+export async function createStartNetwork(
+  context: PipelineContext,
+  config: NetworkConfig,
+): Promise<AuxSegNet> {
+  const network = await createInitialNetwork(context, config);
+  if (context.recipe.warmStart === 'classifier') {
+    await loadNetworkFile(context, network, 'stage-0/classifier.safetensors', { partial: true });
+  }
+  return network;
+}
+
 /**
  * Loads weights that an earlier step wrote. With `partial`, weights that the network has and the file does not keep
  * their initial values and others are left out: a branch with another affinity module starts from the main run's.

@@ -1,8 +1,11 @@
+import { calibrateTinyResNet } from '@auxseg/backbone';
 import { extractCams } from '@auxseg/cam';
 import { type NamedTensor, readNpz, resizeBilinear, writeNpz } from '@auxseg/formats';
-import { createSaliencyMeasures } from '@auxseg/metrics';
+import { createSaliencyMeasures, meanAveragePrecision } from '@auxseg/metrics';
 import { fuseCamAndSaliency, openLabelStore } from '@auxseg/pseudo-label';
+import * as tf from '@tensorflow/tfjs-core';
 import { imageToTensor, workingSize } from '../inference.js';
+import { type AuxSegNet, runNetwork } from '../network.js';
 import { forEachImage, type PipelineContext } from './context.js';
 import { scorePseudoLabels } from './evaluate.js';
 import {
@@ -36,6 +39,7 @@ export async function makeSaliency(context: PipelineContext, step: string): Prom
 export async function trainClassifier(context: PipelineContext): Promise<string> {
   const network = await createInitialClassifier(context);
   try {
+    if (context.recipe.network.backbone.name === 'tiny') await calibrate(context, network);
     const losses = await trainNetwork(context, {
       phase: 'classifier',
       network,
@@ -47,10 +51,51 @@ export async function trainClassifier(context: PipelineContext): Promise<string>
       checkpoint: 'stage-0/trainer-state.safetensors',
       seedOffset: 0,
     });
-    return `loss ${losses['total']?.toFixed(4) ?? 'from checkpoint'}`;
+    const mAP = await scoreClassifier(context, network);
+    const loss = losses['total'] === undefined ? '' : `loss ${losses['total'].toFixed(3)}, `;
+    return `${loss}validation mAP ${percent(mAP)}`;
   } finally {
     network.model.dispose();
   }
+}
+
+/** Images that the backbone without pretrained weights is calibrated on. */
+const CALIBRATION_IMAGES = 48;
+
+async function calibrate(context: PipelineContext, network: AuxSegNet): Promise<void> {
+  const { recipe, train } = context;
+  const images: tf.Tensor4D[] = [];
+  for (const id of train.ids.slice(0, CALIBRATION_IMAGES)) {
+    const { image } = await train.sample(id);
+    // One size, whatever the images have: this is about statistics.
+    const side = recipe.classifier.cropPx || image.width;
+    images.push(imageToTensor(image, { width: side, height: side }, recipe.network.normalization));
+  }
+  const batch = tf.concat(images, 0);
+  calibrateTinyResNet(network.model, batch);
+  tf.dispose([batch, ...images]);
+}
+
+/** Mean average precision of the image labels on the validation images, kept in stage-0/metrics.json. */
+async function scoreClassifier(context: PipelineContext, network: AuxSegNet): Promise<number> {
+  const { recipe, directory, val } = context;
+  const scores: Float32Array[] = [];
+  const labels: Uint8Array[] = [];
+  for (const id of val.ids) {
+    const sample = await val.sample(id);
+    const logits = tf.tidy(() => {
+      const size = workingSize(sample.image, recipe.data.longSidePx);
+      const input = imageToTensor(sample.image, size, recipe.network.normalization);
+      return runNetwork(network, input, ['classification']).classification.dataSync() as Float32Array;
+    });
+    scores.push(Float32Array.from(logits));
+    labels.push(sample.labels);
+  }
+  const mAP = meanAveragePrecision(scores, labels);
+  const file = 'stage-0/metrics.json';
+  const before = (await directory.has(file)) ? await directory.readJson<object>(file) : {};
+  await directory.writeJson(file, { ...before, classification: { meanAveragePrecision: mAP } });
+  return mAP;
 }
 
 /** Multi-scale CAMs of the present classes: cams/<id>.npz with `classes` int32 [n] (0-based) and `cams` [n,h,w]. */

@@ -13,7 +13,13 @@ import {
 import { type AuxSegNet, runNetwork } from '../network.js';
 import type { Recipe } from '../recipe.js';
 import { forEachImage, type PipelineContext } from './context.js';
-import { createInitialNetwork, loadNetworkFile, networkConfigOf, weightsMetadata } from './network-files.js';
+import {
+  createInitialNetwork,
+  createStartNetwork,
+  loadNetworkFile,
+  networkConfigOf,
+  weightsMetadata,
+} from './network-files.js';
 import { writePrediction } from './predictions.js';
 import { fusionOptions, labelFolder, scoreLabels } from './stage-zero.js';
 import { trainNetwork } from './train-network.js';
@@ -21,7 +27,7 @@ import { trainNetwork } from './train-network.js';
 /** Trains the network of stage `stage` (1-based) on the labels of the stage before, warm-started from its weights. */
 export async function trainStage(context: PipelineContext, stage: number): Promise<string> {
   const config = networkConfigOf(context.recipe);
-  const network = await createInitialNetwork(context, config);
+  const network = await createStartNetwork(context, config);
   try {
     if (stage > 1) await loadNetworkFile(context, network, `stage-${stage - 1}/model.safetensors`);
     const losses = await trainNetwork(context, {

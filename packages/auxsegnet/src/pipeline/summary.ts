@@ -66,7 +66,7 @@ export async function writeSummary(context: PipelineContext): Promise<Summary> {
     timings: directory.state!.steps.map(({ name, seconds }) => ({ step: name, seconds })),
   };
   for (let stage = 0; stage <= recipe.stages; stage++) {
-    if (!(await directory.has(`stage-${stage}/metrics.json`))) continue;
+    if (!(await labelled(stage))) continue;
     const metrics = await directory.readJson<Record<string, never>>(`stage-${stage}/metrics.json`);
     if (metrics['pseudoLabels'])
       summary.pseudoLabels.push({ stage, ...(metrics['pseudoLabels'] as object) } as PseudoLabelRow);
@@ -108,13 +108,13 @@ async function compareLabels(context: PipelineContext): Promise<Comparison[]> {
       numClasses,
     });
   const comparisons: Comparison[] = [];
-  const first = (await directory.has('stage-0/metrics.json')) ? await scores(0) : null;
+  const labelled = async (stage: number) => {
+    const file = `stage-${stage}/metrics.json`;
+    return (await directory.has(file)) && 'pseudoLabels' in (await directory.readJson<object>(file));
+  };
+  const first = (await labelled(0)) ? await scores(0) : null;
   for (let stage = 1; first !== null && stage <= recipe.stages; stage++) {
-    if (
-      !(await directory.has(`stage-${stage}/metrics.json`)) ||
-      !(await directory.has(labelFolder(stage), 'seg'))
-    )
-      continue;
+    if (!(await labelled(stage))) continue;
     const { difference, low, high, level } = pairedBootstrap({
       a: await scores(stage),
       b: first,
