@@ -46,7 +46,8 @@ export function texturedScene(width, height, seed) {
   for (let i = 0; i < width * height; i++) {
     for (let c = 0; c < 3; c++) {
       let value = 120;
-      for (let o = 0; o < octaves.length; o++) value += weights[o] * (0.7 * shared[o][i] + 0.5 * fields[c][o][i]);
+      for (let o = 0; o < octaves.length; o++)
+        value += weights[o] * (0.7 * shared[o][i] + 0.5 * fields[c][o][i]);
       image[i * 3 + c] = Math.max(0, Math.min(255, value + (random() - 0.5) * 8));
     }
   }

@@ -1,4 +1,10 @@
-export { createDenseCrf } from './create-dense-crf.js';
+export { type CreateDenseCrfOptions, createDenseCrf } from './create-dense-crf.js';
+export {
+  type CreateDenseCrfPoolOptions,
+  createDenseCrfPool,
+  type DenseCrfPool,
+  type PoolCallOptions,
+} from './create-dense-crf-pool.js';
 export { createDenseCrfReference } from './create-dense-crf-reference.js';
 export { DenseCrfError, type DenseCrfErrorCode } from './dense-crf-error.js';
 export { type PresetName, presets } from './presets.js';

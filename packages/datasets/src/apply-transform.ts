@@ -64,23 +64,23 @@ function nearestTaps(
  * become `pad`. Resizing equals cv2.resize INTER_LINEAR on bytes; jitter, when given, acts on the cut-out before normalisation.
  */
 export function transformImage(input: TransformImageInput): void {
-  const { geometry: g, out, offset } = input;
-  fillPadding(out, offset, g, 3, input.pad);
-  const width = g.copyWidth * 3;
-  const put = (floats: Float32Array): void => {
-    for (let y = 0; y < g.copyHeight; y++) {
-      out.set(
-        floats.subarray(y * width, (y + 1) * width),
-        offset + ((g.putY + y) * g.outputWidth + g.putX) * 3,
-      );
-    }
-  };
-  if (!input.jitter) {
-    put(resampleThroughTable(input.data, g, input.table));
+  if (input.jitter) {
+    normalizeCut(cutImage(input), input);
     return;
   }
-  const cut = new Uint8Array(resampleThroughTable(input.data, g, IDENTITY_TABLE));
-  jitterColors(cut, input.jitter);
+  fillPadding(input.out, input.offset, input.geometry, 3, input.pad);
+  putRows(resampleThroughTable(input.data, input.geometry, input.table), input);
+}
+
+/** The resized, cut and jittered image as bytes [copyHeight,copyWidth,3], for steps between resizing and normalisation. */
+export function cutImage(input: Pick<TransformImageInput, 'data' | 'geometry' | 'jitter'>): Uint8Array {
+  const cut = new Uint8Array(resampleThroughTable(input.data, input.geometry, IDENTITY_TABLE));
+  if (input.jitter) jitterColors(cut, input.jitter);
+  return cut;
+}
+
+/** Normalises what `cutImage` gave into `out` at `offset`, with padding around it. */
+export function normalizeCut(cut: Uint8Array, input: Omit<TransformImageInput, 'data' | 'jitter'>): void {
   const { table } = input;
   const floats = new Float32Array(cut.length);
   for (let i = 0; i < cut.length; i += 3) {
@@ -88,7 +88,21 @@ export function transformImage(input: TransformImageInput): void {
     floats[i + 1] = table[256 + cut[i + 1]];
     floats[i + 2] = table[512 + cut[i + 2]];
   }
-  put(floats);
+  fillPadding(input.out, input.offset, input.geometry, 3, input.pad);
+  putRows(floats, input);
+}
+
+function putRows(
+  floats: Float32Array,
+  { geometry: g, out, offset }: Pick<TransformImageInput, 'geometry' | 'out' | 'offset'>,
+): void {
+  const width = g.copyWidth * 3;
+  for (let y = 0; y < g.copyHeight; y++) {
+    out.set(
+      floats.subarray(y * width, (y + 1) * width),
+      offset + ((g.putY + y) * g.outputWidth + g.putX) * 3,
+    );
+  }
 }
 
 export interface TransformImageInput {

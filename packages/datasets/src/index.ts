@@ -34,6 +34,8 @@ export { type SynthesizeOptions, synthesizeDataset } from './synthesize-dataset.
 export { SYNTHETIC_CLASSES } from './synthetic-scene.js';
 export type {
   Batch,
+  CustomTransform,
+  CustomTransformFunction,
   Dataset,
   ImageSample,
   ImageSource,

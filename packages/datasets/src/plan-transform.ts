@@ -86,6 +86,14 @@ export function checkTransform(transform: TransformOptions): void {
       'a value in 0..1, or -1 to mark padding',
       padSaliency,
     );
+  for (const step of transform.custom ?? []) {
+    demand(
+      typeof step.module === 'string' && step.module !== '',
+      'custom',
+      'a list of { module, options }',
+      step,
+    );
+  }
   for (const [name, v] of Object.entries(jitter ?? {}))
     demand(v === undefined || (v >= 0 && v <= 10), `jitter.${name}`, 'a number in 0..10', v);
 }

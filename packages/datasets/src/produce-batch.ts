@@ -1,13 +1,26 @@
 import { type LabelMap, type RgbImage, readGrayPng, type ScoreMap } from '@auxseg/formats';
-import { transformImage, transformLabels, transformSaliency } from './apply-transform.js';
+import {
+  cutImage,
+  normalizeCut,
+  transformImage,
+  transformLabels,
+  transformSaliency,
+} from './apply-transform.js';
 import { DatasetError } from './dataset-error.js';
 import { normalizationTable } from './normalization.js';
-import { planSample } from './plan-transform.js';
-import { createRandom } from './random.js';
+import { type Geometry, planSample } from './plan-transform.js';
+import { createRandom, type Random } from './random.js';
 import { readImage, readImageBytes } from './read-image.js';
 import { readMask } from './read-mask.js';
 import { drawSyntheticScene, type SyntheticScene } from './synthetic-scene.js';
-import type { Batch, ImageSource, SyntheticSceneOptions, TransformOptions } from './types.js';
+import type {
+  Batch,
+  CustomTransform,
+  CustomTransformFunction,
+  ImageSource,
+  SyntheticSceneOptions,
+  TransformOptions,
+} from './types.js';
 
 /** One sample of a batch as plain data, so that it can be posted to a worker. */
 export interface BatchItem {
@@ -96,15 +109,6 @@ export async function produceBatch(job: BatchJob, onItem?: (position: number) =>
       );
     }
     const pixels = width * height;
-    transformImage({
-      data: image.data,
-      geometry,
-      jitter,
-      table,
-      pad: transform.padImage ?? 0,
-      out: images,
-      offset: i * pixels * 3,
-    });
     if (segmentation && decoded.segmentation) {
       transformLabels({
         data: decoded.segmentation.data,
@@ -126,6 +130,22 @@ export async function produceBatch(job: BatchJob, onItem?: (position: number) =>
         offset: i * pixels,
       });
     }
+    const target = { geometry, table, pad: transform.padImage ?? 0, out: images, offset: i * pixels * 3 };
+    if (transform.custom?.length) {
+      const cut = cutImage({ data: image.data, geometry, jitter });
+      const random = createRandom('custom', job.seed, job.epoch, item.id);
+      const view = <A extends Uint8Array | Float32Array>(a: A | undefined): A | undefined =>
+        a?.subarray(i * pixels, (i + 1) * pixels) as A | undefined;
+      normalizeCut(
+        await runCustom(
+          { item, cut, geometry, random, segmentation: view(segmentation), saliency: view(saliency) },
+          transform.custom,
+        ),
+        target,
+      );
+    } else {
+      transformImage({ data: image.data, jitter, ...target });
+    }
     labels.set(item.labels, i * numClasses);
   }
   return {
@@ -138,6 +158,47 @@ export async function produceBatch(job: BatchJob, onItem?: (position: number) =>
     segmentation,
     saliency,
   };
+}
+
+interface CustomInput {
+  readonly item: BatchItem;
+  readonly cut: Uint8Array;
+  readonly geometry: Geometry;
+  readonly random: Random;
+  readonly segmentation?: Uint8Array;
+  readonly saliency?: Float32Array;
+}
+
+/** Runs the user's own steps on the padded sample and cuts the padding off again. */
+async function runCustom(
+  { item, cut, geometry: g, random, segmentation, saliency }: CustomInput,
+  steps: readonly CustomTransform[],
+): Promise<Uint8Array> {
+  const image = new Uint8Array(g.outputWidth * g.outputHeight * 3);
+  const valid = new Uint8Array(g.outputWidth * g.outputHeight);
+  const row = g.copyWidth * 3;
+  const at = (y: number): number => (g.putY + y) * g.outputWidth + g.putX;
+  for (let y = 0; y < g.copyHeight; y++) {
+    image.set(cut.subarray(y * row, (y + 1) * row), at(y) * 3);
+    valid.fill(1, at(y), at(y) + g.copyWidth);
+  }
+  for (const { module, options } of steps) {
+    const loaded = (await import(module)) as { default?: CustomTransformFunction };
+    if (typeof loaded.default !== 'function') {
+      throw new DatasetError(
+        'bad-option',
+        `Expected a function as default export of ${module}, came ${typeof loaded.default}. Write "export default (sample, random, options) => { ... }".`,
+        { module },
+      );
+    }
+    await loaded.default(
+      { id: item.id, width: g.outputWidth, height: g.outputHeight, image, segmentation, saliency, valid },
+      random,
+      options,
+    );
+  }
+  for (let y = 0; y < g.copyHeight; y++) cut.set(image.subarray(at(y) * 3, at(y) * 3 + row), y * row);
+  return cut;
 }
 
 /** The array buffers of a batch, for transfer between threads. */

@@ -1,4 +1,5 @@
 import type { LabelMap, RgbImage, ScoreMap } from '@auxseg/formats';
+import type { Random } from './random.js';
 
 /** One image with its image-level labels. */
 export interface ImageSample {
@@ -90,9 +91,38 @@ export interface TransformOptions {
     readonly contrast?: number;
     readonly saturation?: number;
   };
+  /** Your own steps, run in the workers on the cut-out before normalisation, in order. */
+  readonly custom?: readonly CustomTransform[];
   /** Default 'imagenet'. */
   readonly normalization?: Normalization;
 }
+
+/** A step of your own: a module (URL or package name, since functions cannot be posted to a worker) and options for it. */
+export interface CustomTransform {
+  /** Its default export is a `CustomTransformFunction`; e.g. `new URL('./cut-out.js', import.meta.url).href`. */
+  readonly module: string;
+  /** Plain data handed to the function. */
+  readonly options?: unknown;
+}
+
+/**
+ * Changes one augmented sample in place. Draw only from `random`, which is keyed by (seed, epoch, id): then the batches stay the same for any number of
+ * workers.
+ */
+export type CustomTransformFunction = (
+  sample: {
+    readonly id: string;
+    readonly width: number;
+    readonly height: number;
+    readonly image: Uint8Array; // [H,W,3], padding is 0
+    readonly segmentation?: Uint8Array; // [H,W]
+    readonly saliency?: Float32Array; // [H,W]
+    /** 1 where the sample has pixels, 0 where it is padded: [H,W]. */
+    readonly valid: Uint8Array;
+  },
+  random: Random,
+  options: unknown,
+) => void | Promise<void>;
 
 /** One training batch; every sample has the same size. */
 export interface Batch {

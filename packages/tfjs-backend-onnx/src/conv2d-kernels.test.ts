@@ -95,6 +95,8 @@ const CASES: Case[] = [
   { x: [1, 10, 11, 7], kernel: [2, 4], out: 3, strides: [3, 1], dilations: [2, 2], pads: [1, 0, 2, 3] },
 ];
 const DEPTHWISE_CASES: Case[] = [
+  // Large enough for the batch to be split.
+  { x: [3, 150, 160, 48], kernel: [1, 2], out: 48, strides: [2, 2], dilations: [1, 1], pads: [0, 0, 0, 1] },
   { x: [2, 7, 9, 16], kernel: [3, 3], out: 16, strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1] },
   { x: [3, 9, 8, 32], kernel: [3, 3], out: 32, strides: [2, 2], dilations: [1, 1], pads: [1, 1, 1, 1] },
   { x: [2, 9, 8, 32], kernel: [3, 3], out: 32, strides: [2, 2], dilations: [1, 1], pads: [0, 1, 0, 1] },

@@ -66,7 +66,7 @@ export async function writeSummary(context: PipelineContext): Promise<Summary> {
     timings: directory.state!.steps.map(({ name, seconds }) => ({ step: name, seconds })),
   };
   for (let stage = 0; stage <= recipe.stages; stage++) {
-    if (!(await labelled(stage))) continue;
+    if (!(await directory.has(`stage-${stage}/metrics.json`))) continue;
     const metrics = await directory.readJson<Record<string, never>>(`stage-${stage}/metrics.json`);
     if (metrics['pseudoLabels'])
       summary.pseudoLabels.push({ stage, ...(metrics['pseudoLabels'] as object) } as PseudoLabelRow);

@@ -197,23 +197,54 @@ function blockedConv(
   const inChannels = roundUp(g.inChannels, block);
   const outChannels = roundUp(g.outChannels, block);
   const { bias, activation } = epilogue;
-  const feeds: Record<string, OrtTensor> = {
-    x: floatTensor(x, [g.batch, g.inHeight, g.inWidth, g.inChannels]),
+  const constants: Record<string, OrtTensor> = {
     w: floatTensor(filter, [outChannels, inChannels, g.kernelHeight, g.kernelWidth]),
   };
-  if (bias) feeds['bias'] = floatTensor(padTo(bias, outChannels), [outChannels]);
-  backend.runGraph(
-    `conv/blocked/${convKey(g)}/${g.outChannels}/${bias ? 'bias' : ''}/${activation}`,
-    () =>
-      blockedGraph(
-        { ...convAttributes(g), ...blockedActivation(activation) },
-        g.outChannels,
-        bias !== undefined,
-      ),
-    feeds,
-    { y: floatTensor(y, [g.batch, g.outHeight, g.outWidth, g.outChannels]) },
-    'compute',
+  if (bias) constants['bias'] = floatTensor(padTo(bias, outChannels), [outChannels]);
+  inParts(g, x, y, (part, images, results) =>
+    backend.runGraph(
+      `conv/blocked/${convKey(g)}/${g.outChannels}/${bias ? 'bias' : ''}/${activation}`,
+      () =>
+        blockedGraph(
+          { ...convAttributes(g), ...blockedActivation(activation) },
+          g.outChannels,
+          bias !== undefined,
+        ),
+      { ...constants, x: floatTensor(images, [part.batch, g.inHeight, g.inWidth, g.inChannels]) },
+      { y: floatTensor(results, [part.batch, g.outHeight, g.outWidth, g.outChannels]) },
+      'compute',
+    ),
   );
+}
+
+/** Floats of input or output up to which images share a run. */
+const RUN_FLOATS = 2 * 2 ** 20;
+
+/**
+ * Calls `run` with consecutive parts of a batch, each small enough for its reordered copies to stay in the cache and on the
+ * heap: larger ones are mapped afresh by each run, a page fault per 4 KiB.
+ */
+export function inParts(
+  g: ConvGeometry,
+  x: Float32Array,
+  y: Float32Array,
+  run: (part: ConvGeometry, x: Float32Array, y: Float32Array) => void,
+): void {
+  const inSize = g.inHeight * g.inWidth * g.inChannels;
+  const outSize = g.outHeight * g.outWidth * g.outChannels;
+  const images = Math.max(1, Math.floor(RUN_FLOATS / Math.max(inSize, outSize)));
+  if (images >= g.batch) {
+    run(g, x, y);
+    return;
+  }
+  for (let first = 0; first < g.batch; first += images) {
+    const end = Math.min(g.batch, first + images);
+    run(
+      { ...g, batch: end - first },
+      x.subarray(first * inSize, end * inSize),
+      y.subarray(first * outSize, end * outSize),
+    );
+  }
 }
 
 /** Reorder to blocks, convolve, reorder back; shared by plain and depthwise convolution. */

@@ -1,7 +1,14 @@
 import type { OnnxBackend } from '../onnx-backend.js';
 import type { OnnxGraph, OnnxNode } from '../onnx-model.js';
 import { floatTensor } from '../ort-tensor.js';
-import { BLOCKED_DOMAIN, blockedGraph, convAttributes, convKey, transposedGraph } from './conv-forward.js';
+import {
+  BLOCKED_DOMAIN,
+  blockedGraph,
+  convAttributes,
+  convKey,
+  inParts,
+  transposedGraph,
+} from './conv-forward.js';
 import type { ConvGeometry } from './conv-geometry.js';
 import { blockedActivation, type Epilogue } from './epilogue.js';
 
@@ -53,19 +60,22 @@ export function depthwiseForward(
     }
   }
   const attributes = { ...convAttributes(g), group: { int: g.inChannels } };
-  backend.runGraph(
-    `depthwise/${blocked ? 'blocked' : 'transposed'}/${convKey(g)}/${g.inChannels}/${bias ? 'bias' : ''}/${activation}`,
-    () =>
-      blocked
-        ? blockedGraph({ ...attributes, ...blockAttributes }, g.outChannels, bias !== undefined)
-        : transposedGraph(attributes, epilogue, []),
-    {
-      x: floatTensor(x, [g.batch, g.inHeight, g.inWidth, g.inChannels]),
-      w: floatTensor(weights, [g.outChannels, 1, g.kernelHeight, g.kernelWidth]),
-      ...(bias ? { bias: floatTensor(bias, [g.outChannels]) } : {}),
-    },
-    { y: floatTensor(y, [g.batch, g.outHeight, g.outWidth, g.outChannels]) },
-    'compute',
+  const filters = floatTensor(weights, [g.outChannels, 1, g.kernelHeight, g.kernelWidth]);
+  inParts(g, x, y, (part, images, results) =>
+    backend.runGraph(
+      `depthwise/${blocked ? 'blocked' : 'transposed'}/${convKey(g)}/${g.inChannels}/${bias ? 'bias' : ''}/${activation}`,
+      () =>
+        blocked
+          ? blockedGraph({ ...attributes, ...blockAttributes }, g.outChannels, bias !== undefined)
+          : transposedGraph(attributes, epilogue, []),
+      {
+        x: floatTensor(images, [part.batch, g.inHeight, g.inWidth, g.inChannels]),
+        w: filters,
+        ...(bias ? { bias: floatTensor(bias, [g.outChannels]) } : {}),
+      },
+      { y: floatTensor(results, [part.batch, g.outHeight, g.outWidth, g.outChannels]) },
+      'compute',
+    ),
   );
   backend.arrays.give(weights);
 }
@@ -110,15 +120,15 @@ export function depthwiseGradInput(
     strides: [1, 1],
     pads: [top, bottom, left, right],
   };
-  backend.runGraph(
-    `depthwise/blocked/${convKey(adjoint)}/${g.inChannels}//linear`,
-    () => blockedGraph({ ...convAttributes(adjoint), group: { int: g.inChannels } }, g.inChannels, false),
-    {
-      x: floatTensor(source, [g.batch, height, width, g.outChannels]),
-      w: floatTensor(weights, [g.inChannels, 1, g.kernelHeight, g.kernelWidth]),
-    },
-    { y: floatTensor(dx, [g.batch, g.inHeight, g.inWidth, g.inChannels]) },
-    'compute',
+  const filters = floatTensor(weights, [g.inChannels, 1, g.kernelHeight, g.kernelWidth]);
+  inParts(adjoint, source, dx, (part, images, results) =>
+    backend.runGraph(
+      `depthwise/blocked/${convKey(adjoint)}/${g.inChannels}//linear`,
+      () => blockedGraph({ ...convAttributes(adjoint), group: { int: g.inChannels } }, g.inChannels, false),
+      { x: floatTensor(images, [part.batch, height, width, g.outChannels]), w: filters },
+      { y: floatTensor(results, [part.batch, g.inHeight, g.inWidth, g.inChannels]) },
+      'compute',
+    ),
   );
   backend.arrays.give(weights);
   if (strided) backend.arrays.give(source);
