@@ -219,7 +219,10 @@ describe('createLoader', () => {
     const marks = join(root, 'marks');
     const file = join(root, 'mark.mjs');
     writeFileSync(marks, '');
-    writeFileSync(file, "import { appendFileSync } from 'node:fs';\nexport default (s, random, { marks }) => appendFileSync(marks, '.');");
+    writeFileSync(
+      file,
+      "import { appendFileSync } from 'node:fs';\nexport default (s, random, { marks }) => appendFileSync(marks, '.');",
+    );
     const transform = { crop: 16, custom: [{ module: pathToFileURL(file).href, options: { marks } }] };
     const loader = createLoader(options({ transform, workers: 1, batchSize: 1, prefetch: 4 }));
     const done = (): number => statSync(marks).size;
@@ -254,21 +257,39 @@ describe('what goes wrong', () => {
   };
 
   const targets = (seg: string): LoaderOptions['targets'] => ({
-    segmentation: { file: (id) => (id === 'im5' ? join(root, seg) : join(root, 'SegmentationClass', `${id}.png`)) },
+    segmentation: {
+      file: (id) => (id === 'im5' ? join(root, seg) : join(root, 'SegmentationClass', `${id}.png`)),
+    },
   });
 
   test('missing, resized and foreign targets and mixed sizes have code, file and remedy', async () => {
     const workers = 0;
-    expect(await failing({ workers, targets: targets('none.png') })).toMatchObject({ code: 'missing-file', message: expect.stringContaining('none.png') });
+    expect(await failing({ workers, targets: targets('none.png') })).toMatchObject({
+      code: 'missing-file',
+      message: expect.stringContaining('none.png'),
+    });
     writeFileSync(join(root, 'small.png'), writeIndexedPng({ width: 3, height: 3, data: new Uint8Array(9) }));
-    expect(await failing({ workers, targets: targets('small.png') })).toMatchObject({ code: 'size-mismatch', details: { id: 'im5', mapSize: [3, 3], imageSize: [50, 41] } });
-    writeFileSync(join(root, 'large.png'), writeIndexedPng({ width: 50, height: 41, data: new Uint8Array(2050).fill(99) }));
-    expect(await failing({ workers, targets: targets('large.png') })).toMatchObject({ code: 'unreadable-mask', message: expect.stringMatching(/0\.\.20 and 255.*found 99/) });
-    expect(await failing({ workers, batchSize: 2, transform: {} })).toMatchObject({ message: expect.stringMatching(/im0 has 40x30 and im1 has 25x50.*transform\.crop/) });
+    expect(await failing({ workers, targets: targets('small.png') })).toMatchObject({
+      code: 'size-mismatch',
+      details: { id: 'im5', mapSize: [3, 3], imageSize: [50, 41] },
+    });
+    writeFileSync(
+      join(root, 'large.png'),
+      writeIndexedPng({ width: 50, height: 41, data: new Uint8Array(2050).fill(99) }),
+    );
+    expect(await failing({ workers, targets: targets('large.png') })).toMatchObject({
+      code: 'unreadable-mask',
+      message: expect.stringMatching(/0\.\.20 and 255.*found 99/),
+    });
+    expect(await failing({ workers, batchSize: 2, transform: {} })).toMatchObject({
+      message: expect.stringMatching(/im0 has 40x30 and im1 has 25x50.*transform\.crop/),
+    });
   });
 
-  test('an error comes at its batch\'s turn, out of the worker with its code, and the loader lives on', async () => {
-    const loader = createLoader(options({ workers: 1, batchSize: 1, shuffle: false, targets: targets('none.png') }));
+  test("an error comes at its batch's turn, out of the worker with its code, and the loader lives on", async () => {
+    const loader = createLoader(
+      options({ workers: 1, batchSize: 1, shuffle: false, targets: targets('none.png') }),
+    );
     const done: string[] = [];
     await expect(
       (async () => {
