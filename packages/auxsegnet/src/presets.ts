@@ -134,7 +134,7 @@ const tiny = {
     train: 'train',
     score: 'train',
     val: 'val',
-    synthetic: { train: 240, val: 60, sizePx: 80, seed: 7 },
+    synthetic: { train: 208, val: 60, sizePx: 80, seed: 7 },
   },
   saliency: { source: 'dataset' },
   network: {
@@ -144,13 +144,19 @@ const tiny = {
     normalization: 'imagenet',
   },
   // Global average pooling hands back small gradients when the evidence is small: the head learns faster.
-  classifier: { epochs: 12, batchSize: 8, lr: 0.01, headLrScale: 5, cropPx: 80, warmupSteps: 20 },
+  classifier: { epochs: 14, batchSize: 8, lr: 0.01, headLrScale: 5, cropPx: 80, warmupSteps: 20 },
   cam: { scales: [1], flip: true },
-  pseudoLabel: { camThreshold: 0.2, saliencyThreshold: null, saliencyBackground: null },
+  pseudoLabel: {
+    camThreshold: 0.2,
+    saliencyThreshold: null,
+    saliencyBackground: null,
+    // After the CRF a map is nearly binary and its zeros are what is sure.
+    updated: { camThreshold: 0.1, saliencyThreshold: 0.02 },
+  },
   stages: 3,
   // Nothing is pretrained here, so the classifier's features are the best start.
   warmStart: 'classifier',
-  train: { epochs: 3, batchSize: 8, lr: 0.02, headLrScale: 3, cropPx: 80, warmupSteps: 10 },
+  train: { epochs: 3, batchSize: 4, lr: 0.006, headLrScale: 8, cropPx: 80, warmupSteps: 20 },
   crf: {
     saliency: { gaussian: { sxy: 2, compat: 3 }, bilateral: { sxy: 20, srgb: 10, compat: 5 }, iterations: 1 },
     segmentation: {
