@@ -17,7 +17,7 @@ export default {
     ],
   },
   transformIgnorePatterns: ['/node_modules/', '/dist/'],
-  testTimeout: 60_000,
+  testTimeout: 180_000,
   // TensorFlow.js keeps its engine on the global object and looks at it while a test file is torn down.
   testEnvironmentOptions: { globalsCleanup: 'off' },
 };
