@@ -26,4 +26,5 @@ for (const { name, property } of fuzzTargets) {
     console.error(fc.defaultReportMessage(result));
   }
 }
+console.log(`${Math.round((process.cpuUsage().user + process.cpuUsage().system) / 1e6)} s of CPU time`);
 process.exit(failed ? 1 : 0);

@@ -42,8 +42,8 @@ export const MAX_PICKLE_STACK = 10_000_000;
 /** Values that a pickle keeps for later reference: `cls_labels.npy` has 0.1 million. */
 export const MAX_PICKLE_MEMO = 8_000_000;
 
-/** Lists, tuples, dicts and objects of one pickle, a dict counting as four: about 0.5 GiB at most. */
-export const MAX_PICKLE_OBJECTS = 8_000_000;
+/** Lists, tuples, dicts and objects of one pickle, all but lists and tuples counting as four: about 0.25 GiB at most. */
+export const MAX_PICKLE_OBJECTS = 4_000_000;
 
 /** Bytes of a pickled whole number: PyTorch's longest, its magic number, has 10. */
 export const MAX_PICKLE_INTEGER_BYTES = 256;

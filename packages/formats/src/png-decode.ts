@@ -6,6 +6,9 @@ import { MAX_PNG_BYTES, MAX_PNG_PIXELS } from './limits.js';
 // Our own decoder rather than fast-png's: that one reads a cut-off image as zeros, mixes up pixels of interlaced
 // images below 8 bits, unpacks without a bound and checks no CRC, all of which matter for label masks.
 
+// Bound once: a global costs a look-up in some sandboxes, and paeth runs for every byte.
+const { abs } = Math;
+
 /** PNG colour types, as in the IHDR chunk. */
 export type PngColorType = 'grey' | 'rgb' | 'palette' | 'grey-alpha' | 'rgb-alpha';
 
@@ -280,9 +283,9 @@ function unfilter(filter: number, line: Uint8Array, above: Uint8Array, distance:
 
 /** The Paeth predictor of the PNG specification, 9.4. */
 export function paeth(left: number, above: number, corner: number): number {
-  const toLeft = Math.abs(above - corner);
-  const toAbove = Math.abs(left - corner);
-  const toCorner = Math.abs(left + above - 2 * corner);
+  const toLeft = abs(above - corner);
+  const toAbove = abs(left - corner);
+  const toCorner = abs(left + above - 2 * corner);
   if (toLeft <= toAbove && toLeft <= toCorner) return left;
   return toAbove <= toCorner ? above : corner;
 }

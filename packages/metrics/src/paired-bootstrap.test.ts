@@ -53,7 +53,7 @@ describe('pairedBootstrap', () => {
       matrix.update([0, 1], [0, 1]);
       return matrix;
     });
-    const { difference, low, high } = pairedBootstrap({ a, b, numClasses: 2, samples: 4000, seed: 5 });
+    const { difference, low, high } = pairedBootstrap({ a, b, numClasses: 2, samples: 2000, seed: 5 });
     const p = 0.75;
     expect(difference).toBeCloseTo(p / (2 - p) - 1, 12);
     const slope = 2 / (2 - p) ** 2;

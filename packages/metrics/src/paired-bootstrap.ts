@@ -2,6 +2,9 @@ import { classTotals } from './confusion-matrix.js';
 import { checkCounts, checkNumClasses } from './label-counts.js';
 import { MetricsError } from './metrics-error.js';
 
+// Bound once: a global costs a look-up in some sandboxes, and these run for every draw.
+const { floor, imul } = Math;
+
 /** What {@link pairedBootstrap} compares. */
 export interface PairedBootstrapOptions {
   /** One confusion matrix (or pseudo-label score) per image, of the first method. */
@@ -70,7 +73,7 @@ export function pairedBootstrap(options: PairedBootstrapOptions): PairedBootstra
   for (let s = 0; s < samples; s++) {
     sumLeft.fill(0);
     sumRight.fill(0);
-    for (let i = 0; i < a.length; i++) add(Math.floor(random() * a.length));
+    for (let i = 0; i < a.length; i++) add(floor(random() * a.length));
     differences[s] = meanIoU(sumLeft, numClasses) - meanIoU(sumRight, numClasses);
   }
   differences.sort();
@@ -118,8 +121,8 @@ function createRandom(seed: number): () => number {
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
     let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    t = imul(t ^ (t >>> 15), t | 1);
+    t ^= t + imul(t ^ (t >>> 7), t | 61);
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   };
 }
