@@ -499,6 +499,34 @@ describe('own kernels against compositions', () => {
     });
   });
 
+  // 7 channels leave a remainder beside the vectors of four; 70000 pixels take several pieces.
+  test.each(['linear', 'relu', 'relu6'] as const)('AuxScaleShiftGrad %s', async (activation) => {
+    await tf.setBackend(BACKEND_NAME);
+    tf.tidy(() => {
+      const y = tf.tensor(noise(70_000, 1, 9), [100, 100, 7]);
+      const dy = tf.tensor(noise(70_000, 2), [100, 100, 7]);
+      const scale = tf.tensor1d(noise(7, 3));
+      const open =
+        activation === 'linear'
+          ? tf.onesLike(y)
+          : tf.mul(tf.step(y), activation === 'relu6' ? tf.step(tf.sub(6, y)) : 1);
+      const expected = tf.mul(tf.mul(dy, open), scale);
+      const actual = run('AuxScaleShiftGrad', { dy, scale, y }, { activation });
+      expect(tf.max(tf.abs(tf.sub(actual, expected))).dataSync()[0]).toBe(0);
+    });
+  });
+
+  test('AuxColumnSums', async () => {
+    await tf.setBackend(BACKEND_NAME);
+    tf.tidy(() => {
+      const x = tf.tensor(noise(3 * 37 * 41, 1), [3, 37, 41]);
+      const actual = run('AuxColumnSums', { x });
+      expect(actual.shape).toEqual([41]);
+      const difference = tf.sub(actual, tf.sum(tf.reshape(x, [111, 41]), 0));
+      expect(tf.max(tf.abs(difference)).dataSync()[0]).toBeLessThan(1e-5);
+    });
+  });
+
   test('AuxSoftmaxGrad', async () => {
     await tf.setBackend(BACKEND_NAME);
     tf.tidy(() => {

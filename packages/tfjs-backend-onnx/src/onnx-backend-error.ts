@@ -1,9 +1,5 @@
 /** What went wrong, for programs; the message says the same for people. */
-export type OnnxBackendErrorCode =
-  | 'binding-unavailable'
-  | 'session-failed'
-  | 'bad-option'
-  | 'unsupported-input';
+export type OnnxBackendErrorCode = 'binding-unavailable' | 'session-failed' | 'bad-option';
 
 /** Every error that this package throws itself; `details` carries the values that the message names. */
 export class OnnxBackendError extends Error {
