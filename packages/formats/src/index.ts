@@ -33,6 +33,7 @@ export {
   type PyTorchCheckpointOptions,
   readPyTorchCheckpoint,
 } from './pytorch-checkpoint.js';
+export { detectWeightsFormat, readWeights, type Weights, type WeightsFormat } from './read-weights.js';
 export { resizeBilinear } from './resize-bilinear.js';
 export { resizeNearest } from './resize-nearest.js';
 export { readRgbPng, writeRgbPng } from './rgb-png.js';

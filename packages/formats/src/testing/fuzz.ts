@@ -11,6 +11,7 @@ import { readNpz, writeNpz } from '../npz.js';
 import { readClassLabelsNpy, readPickledNpy } from '../pickled-npy.js';
 import { readPngInfo } from '../png-info.js';
 import { readPyTorchCheckpoint } from '../pytorch-checkpoint.js';
+import { readWeights } from '../read-weights.js';
 import { readRgbPng, writeRgbPng } from '../rgb-png.js';
 import { readSafetensors } from '../safetensors.js';
 import type { TensorMap } from '../tensors.js';
@@ -96,6 +97,11 @@ const targets: readonly Target[] = [
     'PyTorch',
     [...decodeAll(Object.values(pytorch)), writePyTorchCheckpoint(smallTensors)],
     (bytes) => touch(readPyTorchCheckpoint(bytes).tensors),
+  ],
+  [
+    'weights of any format',
+    [...decodeAll([safetensors.file, mxnet.v2, numpy.archives[0], pytorch.nested, pytorch.nestedLegacy])],
+    (bytes) => touch(readWeights(bytes).tensors),
   ],
   ['MXNet', decodeAll(Object.values(mxnet)), (bytes) => touch(readMxnetParams(bytes))],
   ['PNG', pngs, readAnyPng],
