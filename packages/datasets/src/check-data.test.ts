@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { checkData, type DataFindingCode, type DataReport } from './check-data.js';
 import { repairMask } from './repair-mask.js';
 import { synthesizeDataset } from './synthesize-dataset.js';
-import { vocXml, writeVocFolder } from './voc-folder.test-helper.js';
+import { vocXml, writeVocFolder } from './voc-folder.test.helper.js';
 
 let root = '';
 beforeAll(() => {

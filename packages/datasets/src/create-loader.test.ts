@@ -10,7 +10,7 @@ import { createSyntheticDataset } from './create-synthetic-dataset.js';
 import { openVocDataset } from './open-voc-dataset.js';
 import type { BatchItem, BatchJob } from './produce-batch.js';
 import type { Batch, Dataset } from './types.js';
-import { vocXml, writeVocFolder } from './voc-folder.test-helper.js';
+import { vocXml, writeVocFolder } from './voc-folder.test.helper.js';
 import { createWorkerPool } from './worker-pool.js';
 
 let root = '';

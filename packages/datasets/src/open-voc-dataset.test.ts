@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { openVocDataset } from './open-voc-dataset.js';
 import { parseList } from './parse-list.js';
 import { parseVocAnnotation } from './parse-voc-annotation.js';
-import { vocXml, writeVocFolder } from './voc-folder.test-helper.js';
+import { vocXml, writeVocFolder } from './voc-folder.test.helper.js';
 
 let root = '';
 beforeAll(async () => {
