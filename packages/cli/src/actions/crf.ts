@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
-import { createDenseCrf, type DenseCrf, presets, unaryFromLabels } from '@auxseg/crf';
+import { createDenseCrfPool, type DenseCrfPool, presets, unaryFromLabels } from '@auxseg/crf';
 import { readImage } from '@auxseg/datasets';
 import {
   type RgbImage,
@@ -26,6 +26,7 @@ export interface CrfOptions {
   iterations?: string;
   labels?: string;
   gtProb: string;
+  workers?: string;
   json?: boolean;
 }
 
@@ -70,14 +71,16 @@ export async function listTasks(options: CrfOptions): Promise<CrfTask[]> {
   });
 }
 
-/** Runs the tasks one after another, with progress. */
+/** Runs the tasks on a pool of workers, with progress. */
 export async function runTasks(
   tasks: CrfTask[],
   options: CrfOptions,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {
-  const crf = await createDenseCrf();
+  const workers =
+    options.workers === undefined ? (tasks.length > 1 ? undefined : 1) : Number(options.workers);
+  const pool = createDenseCrfPool(workers === undefined ? {} : { workers });
   const started = performance.now();
   let done = 0;
   try {
@@ -85,7 +88,7 @@ export async function runTasks(
     const lane = async () => {
       for (let task = queue.shift(); task !== undefined; task = queue.shift()) {
         signal.throwIfAborted();
-        await runTask(task, options, crf);
+        await runTask(task, options, pool);
         done++;
         const each = (performance.now() - started) / 1000 / done;
         terminal.progress(
@@ -97,10 +100,10 @@ export async function runTasks(
         );
       }
     };
-    // A second lane reads and writes while the first computes.
-    await Promise.all([lane(), lane()]);
+    // Two lanes more than workers keep reading and writing off the critical path.
+    await Promise.all(Array.from({ length: pool.workers + 2 }, lane));
   } finally {
-    crf.dispose();
+    await pool.dispose();
   }
   const seconds = (performance.now() - started) / 1000;
   terminal.printJson({ images: done, seconds, out: options.out });
@@ -109,11 +112,11 @@ export async function runTasks(
   );
 }
 
-async function runTask(task: CrfTask, options: CrfOptions, crf: DenseCrf): Promise<void> {
+async function runTask(task: CrfTask, options: CrfOptions, pool: DenseCrfPool): Promise<void> {
   const image = await readImage(task.image);
   const problem = await readProblem(task.input, image, options);
   const preset = presets[options.preset];
-  const q = crf.infer({
+  const q = await pool.infer({
     ...preset,
     ...(options.iterations === undefined ? {} : { iterations: Number(options.iterations) }),
     ...problem,

@@ -26,6 +26,7 @@ export function addCrfCommand(program: Command, signal: AbortSignal): void {
     .option('--iterations <n>', "steps instead of the preset's")
     .option('--labels <n>', 'number of labels of --maps (default: the largest value + 1)')
     .option('--gt-prob <p>', 'confidence in --maps', '0.7')
+    .option('--workers <n>', 'worker threads (default: all cores for a folder)')
     .option('--seed <n>', 'accepted for uniformity; the CRF draws nothing')
     .option('--json', 'print the result as JSON')
     .addHelpText(
