@@ -13,7 +13,9 @@ const state = JSON.parse(readFileSync(join(run, 'state.json'), 'utf8'));
 const percent = (value) => (typeof value === 'number' ? (100 * value).toFixed(1) : '');
 const signed = (value) => `${value >= 0 ? '+' : '−'}${Math.abs(100 * value).toFixed(1)}`;
 const table = (header, rows) =>
-  [header, header.map((_, i) => (i === 0 ? '---' : '---:')), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
+  [header, header.map((_, i) => (i === 0 ? '---' : '---:')), ...rows]
+    .map((row) => `| ${row.join(' | ')} |`)
+    .join('\n');
 const classes = ['background', ...summary.classes];
 
 console.log('### Pseudo labels on `train` (masks used for scoring only)\n');
@@ -34,21 +36,36 @@ console.log('\n### Saliency maps on `train`\n');
 console.log(
   table(
     ['stage', 'MAE', 'max F-beta', 'S-measure'],
-    summary.saliency.map((row) => [row.stage, ...[row.mae, row.maxFBeta, row.sMeasure].map((value) => value.toFixed(3))]),
+    summary.saliency.map((row) => [
+      row.stage,
+      ...[row.mae, row.maxFBeta, row.sMeasure].map((value) => value.toFixed(3)),
+    ]),
   ),
 );
 
 console.log('\n### Validation mIoU\n');
-const rows = summary.validation.map((row) => [`AuxSegNet, stage ${row.stage}`, row.initial, row.refined, row.refinedCrf ?? row.initialCrf]);
+const rows = summary.validation.map((row) => [
+  `AuxSegNet, stage ${row.stage}`,
+  row.initial,
+  row.refined,
+  row.refinedCrf ?? row.initialCrf,
+]);
 const branches = new Map();
 for (const row of summary.baselines) {
   const key = row.rounds > 1 ? `${row.name}, round ${row.rounds}` : row.name;
   branches.set(key, { ...branches.get(key), [row.head]: row });
 }
-for (const [name, heads] of branches) rows.push([name, heads.initial, heads.refined, heads.refinedCrf ?? heads.initialCrf]);
+for (const [name, heads] of branches)
+  rows.push([name, heads.initial, heads.refined, heads.refinedCrf ?? heads.initialCrf]);
 console.log(
   table(
-    ['network', 'initial head', 'refined head', 'last head + CRF', ...classes.map((name) => `${name}, last head`)],
+    [
+      'network',
+      'initial head',
+      'refined head',
+      'last head + CRF',
+      ...classes.map((name) => `${name}, last head`),
+    ],
     rows.map(([name, initial, refined, crf]) => [
       name,
       percent(initial?.meanIoU),
@@ -74,6 +91,11 @@ console.log(
 
 const minutes = (seconds) => (seconds / 60).toFixed(1);
 console.log('\n### Time\n');
-console.log(table(['step', 'minutes'], state.steps.map(({ name, seconds }) => [name, minutes(seconds)])));
+console.log(
+  table(
+    ['step', 'minutes'],
+    state.steps.map(({ name, seconds }) => [name, minutes(seconds)]),
+  ),
+);
 const total = state.steps.reduce((sum, { seconds }) => sum + seconds, 0);
 console.log(`\nAll steps: ${minutes(total)} minutes on backend ${state.backend}.`);

@@ -179,7 +179,9 @@ const rows = cases.map((one) => {
   };
 });
 if (args.json) {
-  console.log(JSON.stringify({ width, height, runs, clock: args.clock, implementation: crf.implementation, rows }));
+  console.log(
+    JSON.stringify({ width, height, runs, clock: args.clock, implementation: crf.implementation, rows }),
+  );
 } else {
   const what = given ? 'photo' : 'synthetic scene';
   console.log(

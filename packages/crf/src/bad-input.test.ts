@@ -40,7 +40,11 @@ const bad: [string, Record<string, unknown>, RegExp][] = [
   ['NaN', { unary: withValue(50, Number.NaN) }, /finite.*NaN at label 2, row 0, column 2/],
   ['infinity', { unary: withValue(0, Number.POSITIVE_INFINITY) }, /Infinity at label 0, row 0, column 0/],
   ['minus infinity', { unary: withValue(71, Number.NEGATIVE_INFINITY) }, /label 2, row 3, column 5/],
-  ['logits as probabilities', { unary: undefined, probabilities: withValue(3, 7.5) }, /0\.\.1.*softmax.*7\.5/],
+  [
+    'logits as probabilities',
+    { unary: undefined, probabilities: withValue(3, 7.5) },
+    /0\.\.1.*softmax.*7\.5/,
+  ],
   ['a negative probability', { unary: undefined, probabilities: withValue(3, -0.5) }, /0\.\.1/],
   ['NaN probability', { unary: undefined, probabilities: withValue(70, Number.NaN) }, /NaN at label 2/],
   ['no image', { image: undefined }, /image.*bilateral/],
@@ -57,7 +61,16 @@ const bad: [string, Record<string, unknown>, RegExp][] = [
   ['compat NaN', { gaussian: { sxy: 3, compat: Number.NaN } }, /finite/],
   ['a matrix of the wrong size', { gaussian: { sxy: 3, compat: [1, 2, 3, 4] } }, /3 values.*9 values/],
   ['a matrix with NaN', { gaussian: { sxy: 3, compat: new Array(9).fill(Number.NaN) } }, /index 0/],
-  ['the second kernel', { gaussian: [{ sxy: 3, compat: 1 }, { sxy: 0, compat: 1 }] }, /gaussian\[1\]\.sxy/],
+  [
+    'the second kernel',
+    {
+      gaussian: [
+        { sxy: 3, compat: 1 },
+        { sxy: 0, compat: 1 },
+      ],
+    },
+    /gaussian\[1\]\.sxy/,
+  ],
   ['a kernel that is none', { gaussian: 3 }, /gaussian to be an object/],
   ['an unknown normalization', { normalization: 'both' }, /none, before, after, symmetric, got 'both'/],
   ['numbers as large as typing errors', { width: 1e9, height: 1e9 }, /at most/],
@@ -97,7 +110,9 @@ test('more kernels than the table holds', () => {
 });
 
 test('createDenseCrf options', async () => {
-  await expect(createDenseCrf({ implementation: 'gpu' as 'auto' })).rejects.toThrow(/auto, wasm or reference/);
+  await expect(createDenseCrf({ implementation: 'gpu' as 'auto' })).rejects.toThrow(
+    /auto, wasm or reference/,
+  );
   expect((await createDenseCrf({ implementation: 'reference' })).implementation).toBe('reference');
   expect((await createDenseCrf()).implementation).toBe('wasm');
 });

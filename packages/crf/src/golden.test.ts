@@ -75,7 +75,11 @@ test('golden results', async () => {
         }
         if (ours !== first && wanted[first * pixels + i] - wanted[ours * pixels + i] > 1e-4) wrong++;
       }
-      expect({ name: one.name, close: largest <= 1e-5, wrong }).toEqual({ name: one.name, close: true, wrong: 0 });
+      expect({ name: one.name, close: largest <= 1e-5, wrong }).toEqual({
+        name: one.name,
+        close: true,
+        wrong: 0,
+      });
     }
     crf.dispose();
   }

@@ -23,7 +23,8 @@ function scene(width: number, height: number, seed: number): Uint8Array {
     const x = i % width;
     const y = Math.floor(i / width);
     const inside = Math.hypot((x - cx) / width, (y - cy) / height) < 0.25;
-    for (let c = 0; c < 3; c++) image[i * 3 + c] = (inside ? 150 + 30 * c : 60) + (x * 20) / width + random() * 24;
+    for (let c = 0; c < 3; c++)
+      image[i * 3 + c] = (inside ? 150 + 30 * c : 60) + (x * 20) / width + random() * 24;
   }
   return image;
 }
@@ -198,7 +199,9 @@ describe('invariants', () => {
     const options = problem(35, 19, 2, 25);
     const q = wasm.infer(options);
     expect(difference(wasm.inferForeground(options), q.subarray(35 * 19))).toBe(0);
-    expect(Array.from(wasm.inferMap(options))).toEqual(Array.from(q.subarray(35 * 19), (v, i) => +(v > q[i])));
+    expect(Array.from(wasm.inferMap(options))).toEqual(
+      Array.from(q.subarray(35 * 19), (v, i) => +(v > q[i])),
+    );
     expect(() => wasm.inferForeground(problem(3, 3, 3, 1))).toThrow(/2 labels/);
   });
 
@@ -282,7 +285,12 @@ describe('sessions', () => {
     const session = crf.start(options);
     session.dispose();
     session.dispose();
-    for (const use of [() => session.step(), () => session.q(), () => session.map(), () => session.klDivergence()]) {
+    for (const use of [
+      () => session.step(),
+      () => session.q(),
+      () => session.map(),
+      () => session.klDivergence(),
+    ]) {
       expect(use).toThrow(expect.objectContaining({ code: 'disposed' }));
     }
     crf.dispose();
@@ -316,7 +324,11 @@ test('memory stops growing over images of changing size', async () => {
     const width = 20 + ((i * 37) % 50);
     const height = 15 + ((i * 23) % 40);
     const options = problem(width, height, 2 + (i % 4), i, { iterations: 1 });
-    const run = new WasmRun(instance, toDenseCrfProblem(options), { skipLabels: true, keep: false, logForm: false });
+    const run = new WasmRun(instance, toDenseCrfProblem(options), {
+      skipLabels: true,
+      keep: false,
+      logForm: false,
+    });
     run.initialize(false);
     run.step(true);
     sizes.push(instance.exports.memory.buffer.byteLength);
