@@ -4,10 +4,10 @@ export { arenaReset, arenaStart, arenaTop, reserve } from "./arena";
 export { buildKernel } from "./lattice";
 export {
   activeList, argmaxPlanes, blurAll, clearBuffers, divergence, largestMessage, largestRest, pass, peakList, planePeaks, prepare,
-  setActive, setPlanes, setProblem, writeAllPlanes,
+  setActive, setImplied, setPlanes, setProblem, writeAllPlanes,
 } from "./labels";
 export {
-  blurTwo, clearTwo, energyTwo, passTwo, prepareTwo, setTwoLabels, splatOnes, splatPlane, sumSliced,
+  blurTwo, clearTwo, energyTwo, passTwo, prepareTwo, setTwoLabels, slicePlane, splatOnes, splatPlane, sumSliced,
 } from "./two-labels";
 
 import { alphaOf, corners, ids, kernelAt, neighbours, rows, setBuffers, setCompatibility, setLattice, sliceWeights, splatWeights } from "./kernel";

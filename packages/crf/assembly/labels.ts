@@ -3,7 +3,9 @@
 // The energies lie in planes (one per label, as the caller gave them), overwritten by
 //   E = exp(-(U - min U))            in the product form: Q ~ E * exp(message), no maximum needed for Potts weights > 0
 //   X = -(U - min U) / ln 2          in the log form: Q ~ 2^(X + message / ln 2 - max), for everything else
-// Labels in the active list are filtered; the others only keep their share of the normaliser (`rest`).
+// Labels in the active list are filtered; the others only keep their share of the normaliser (`rest`). Where all labels
+// are active and that saves a vector, the last of the list is implied instead of filtered: probabilities sum to one, so
+// its filtered value is the kernels' row sum minus the other labels' values.
 
 import { reserve } from "./arena";
 import { back, corners, front, ids, kernelAt, matrix, neighbours, rows, scale, setBuffers, sliceWeights, splatWeights } from "./kernel";
@@ -23,6 +25,10 @@ let active: usize = 0; // i32 list of label indices: the active ones first, then
 let activeCount: i32 = 0;
 let vectors: i32 = 0; // ceil(activeCount / 4)
 let rest: usize = 0; // sum of E over the labels that are not active, per pixel; 0 = none
+let implied: i32 = -1; // label, or -1
+let rowSums: usize = 0; // per pixel: sum over kernels of w * filter(1), in powers of two
+let impliedShare: usize = 0; // per pixel: Q of the implied label
+let total: usize = 0; // per pixel: sum of E over all labels
 let work: usize = 0; // rows of a run, [RUN][vectors]
 let inverses: usize = 0; // 1 / normaliser of the run's pixels
 let lowest: usize = 0; // one value per pixel of a block
@@ -45,6 +51,7 @@ export function setProblem(width: i32, height: i32, labels: i32, kernels: i32, p
   lowest = reserve(<u64>BLOCK << 2);
   work = reserve(<u64>RUN * (<u64>((labels + 3) >> 2) << 4));
   rest = 0;
+  implied = -1;
 }
 
 export function setPlanes(at: usize): void { planes = at; }
@@ -58,9 +65,10 @@ export function labelPixels(): i32 { return pixels; }
  * Turns the planes into E or X in place and notes each label's largest Q0 = softmax(-U).
  * `kind`: 0 energies, 1 probabilities (raised to `floor`). `low`, `high`: the range of good values. `cut`: smaller E
  * than 2^cut becomes 0, so that no product later is denormal (slow, and far below the result's resolution).
- * Returns 0 when a value is not finite or not in range.
+ * `sums`: a plane for the sum of E over labels. Returns 0 when a value is not finite or not in range.
  */
-export function prepare(kind: i32, floor: f32, low: f32, high: f32, cut: f32): i32 {
+export function prepare(kind: i32, floor: f32, low: f32, high: f32, cut: f32, sums: usize): i32 {
+  total = sums;
   const plane = <usize>pixels << 2;
   let good = i32x4.splat(-1);
   energyOffset = 0;
@@ -102,6 +110,7 @@ export function prepare(kind: i32, floor: f32, low: f32, high: f32, cut: f32): i
           v128.store(at + <usize>l * plane, productForm ? e : log2(f32x4.div(e, f32x4.pmin(f32x4.pmax(best, f32x4.splat(floor)), f32x4.splat(1.0)))));
         }
       }
+      v128.store(total + (<usize>p << 2), sum);
       v128.store(lowest + (<usize>(p - start) << 2), f32x4.div(f32x4.splat(1.0), sum));
     }
     if (!productForm) continue;
@@ -118,25 +127,36 @@ export function prepare(kind: i32, floor: f32, low: f32, high: f32, cut: f32): i
   return v128.all_true<i32>(good) ? 1 : 0;
 }
 
-/** Makes the first `n` labels of the list active; sums E of the others in the plane `restAt`. */
-export function setActive(n: i32, restAt: usize): void {
+/**
+ * Makes the first `n` labels of the list active, and notes what the others add to the normaliser in the plane `restAt`.
+ * The difference to the sum of all is exact to float32's resolution of that sum, which is all that Q can show.
+ * `normalized`: the planes hold Q instead of E, whose sum is 1.
+ */
+export function setActive(n: i32, restAt: usize, normalized: bool): void {
   activeCount = n;
   vectors = (n + 3) >> 2;
   rest = 0;
+  implied = -1;
   if (n == labelCount) return;
   rest = restAt;
   const plane = <usize>pixels << 2;
-  const block = <usize>BLOCK << 2;
-  for (let from: usize = 0; from < plane; from += block) {
-    const length = min(block, plane - from);
-    memory.fill(rest + from, 0, length);
-    for (let i = n; i < labelCount; i++) {
-      const at = planes + <usize>load<i32>(active + (<usize>i << 2)) * plane;
-      for (let p = from; p < from + length; p += 16) {
-        v128.store(rest + p, f32x4.add(v128.load(rest + p), v128.load(at + p)));
-      }
+  for (let p: usize = 0; p < plane; p += 16) {
+    let left = normalized ? f32x4.splat(1.0) : v128.load(total + p);
+    for (let i = 0; i < n; i++) {
+      left = f32x4.sub(left, v128.load(planes + <usize>load<i32>(active + (<usize>i << 2)) * plane + p));
     }
+    v128.store(rest + p, f32x4.pmax(f32x4.splat(0), left));
   }
+}
+
+/** Filters all labels but the list's last, which is implied. `sums`: plane of row sums; `shareAt`: plane for its Q. */
+export function setImplied(sums: usize, shareAt: usize): void {
+  activeCount = labelCount - 1;
+  vectors = (activeCount + 3) >> 2;
+  rest = 0;
+  implied = load<i32>(active + (<usize>activeCount << 2));
+  rowSums = sums;
+  impliedShare = shareAt;
 }
 
 // --- slice: messages of a run -------------------------------------------------------------------------------
@@ -442,6 +462,7 @@ function acrossLanes(a: v128, b: v128, c: v128, d: v128, sum: bool): v128 {
 @inline
 function softmaxProduct(p: i32, acc: usize, stride: usize, inverse: usize, withMessage: bool): void {
   let sum0 = f32x4.splat(0), sum1 = sum0, sum2 = sum0, sum3 = sum0;
+  let all0 = sum0, all1 = sum0, all2 = sum0, all3 = sum0; // sums of messages
   let peak = f32x4.splat(messagePeak);
   let at = acc;
   for (let v = 0; v < vectors; v++) {
@@ -464,6 +485,12 @@ function softmaxProduct(p: i32, acc: usize, stride: usize, inverse: usize, withM
       const m2 = v128.load(at + 2 * stride);
       const m3 = v128.load(at + 3 * stride);
       peak = f32x4.pmax(peak, f32x4.pmax(f32x4.pmax(m0, m1), f32x4.pmax(m2, m3)));
+      if (implied >= 0) {
+        all0 = f32x4.add(all0, m0);
+        all1 = f32x4.add(all1, m1);
+        all2 = f32x4.add(all2, m2);
+        all3 = f32x4.add(all3, m3);
+      }
       e0 = f32x4.mul(e0, exp2(m0));
       e1 = f32x4.mul(e1, exp2(m1));
       e2 = f32x4.mul(e2, exp2(m2));
@@ -480,7 +507,18 @@ function softmaxProduct(p: i32, acc: usize, stride: usize, inverse: usize, withM
     at += 16;
   }
   let sum = acrossLanes(sum0, sum1, sum2, sum3, true);
-  if (rest != 0) {
+  if (implied >= 0) {
+    let e = v128.load(planes + ((<usize>implied * <usize>pixels + <usize>p) << 2));
+    if (withMessage) {
+      const m = f32x4.sub(v128.load(rowSums + (<usize>p << 2)), acrossLanes(all0, all1, all2, all3, true));
+      peak = f32x4.pmax(peak, m);
+      e = f32x4.mul(e, exp2(m));
+    }
+    const inv = f32x4.div(f32x4.splat(1.0), f32x4.add(sum, e));
+    scaleRows(acc, stride, inv);
+    v128.store(inverse, inv);
+    v128.store(impliedShare + (<usize>p << 2), f32x4.mul(e, inv));
+  } else if (rest != 0) {
     const r = v128.load(rest + (<usize>p << 2));
     sum = f32x4.add(sum, r);
     const inv = f32x4.div(f32x4.splat(1.0), sum);
@@ -581,8 +619,8 @@ function exp2Below(t: v128): v128 {
   return v128.and(exp2(f32x4.pmax(floor, t)), f32x4.gt(t, floor));
 }
 
-/** Largest Q of each active label so far in this pass, kept as one row in `peaks`. */
-function trackPeaks(acc: usize, count: i32, stride: usize, peaks: usize): void {
+/** Largest Q of each active label (and, in the next vector, the implied one) so far in this pass, kept as one row. */
+function trackPeaks(start: i32, acc: usize, count: i32, stride: usize, peaks: usize): void {
   for (let v: usize = 0; v < stride; v += 16) {
     let peak = v128.load(peaks + v);
     let at = acc + v;
@@ -592,6 +630,10 @@ function trackPeaks(acc: usize, count: i32, stride: usize, peaks: usize): void {
     }
     v128.store(peaks + v, peak);
   }
+  if (implied < 0) return;
+  let peak = v128.load(peaks + stride);
+  for (let p = 0; p < count; p += 4) peak = f32x4.pmax(peak, v128.load(impliedShare + (<usize>(start + p) << 2)));
+  v128.store(peaks + stride, f32x4.splat(horizontalMax(peak)));
 }
 
 /** Messages of a run's pixels into `acc`, in powers of two. */
@@ -616,13 +658,13 @@ function sliceRun(start: i32, count: i32, acc: usize, stride: usize): void {
  * `withMessage`: slice the front buffers first (without it: Q = softmax(-U)). `splatNext`: splat the new Q into the
  * back buffers. `outPlanes`: where Q goes as planes (may be the energies' own place), or 0. `qRows`: where Q goes in
  * rows of the active labels, or 0; `inversePlane`: where 1/normaliser goes, or 0. `peaks`: where the largest Q of each
- * active label goes (one padded row), or 0.
+ * active label goes (one padded row and a vector for the implied label), or 0.
  */
 export function pass(withMessage: bool, splatNext: bool, outPlanes: usize, qRows: usize, inversePlane: usize, peaks: usize): void {
   const stride = <usize>vectors << 4;
   restPeak = 0;
   messagePeak = 0;
-  if (peaks != 0) memory.fill(peaks, 0, stride);
+  if (peaks != 0) memory.fill(peaks, 0, stride + 16);
   rewind();
   while (nextRun()) {
     const start = runStart();
@@ -640,7 +682,7 @@ export function pass(withMessage: bool, splatNext: bool, outPlanes: usize, qRows
         softmaxLog(start + p, at, stride, inv, withMessage);
       }
     }
-    if (peaks != 0) trackPeaks(acc, count, stride, peaks);
+    if (peaks != 0) trackPeaks(start, acc, count, stride, peaks);
     if (splatNext) {
       for (let i = 0; i < kernelCount; i++) {
         const k = kernelAt(i);
@@ -677,6 +719,10 @@ export function writePlanes(start: i32, count: i32, acc: usize, inverse: usize, 
       storePlane(slot + 3, start + p, out, v128.shuffle<i64>(AB, CD, 1, 3));
     }
   }
+  if (implied >= 0) {
+    memory.copy(out + ((<usize>implied * <usize>pixels + <usize>start) << 2), impliedShare + (<usize>start << 2), <usize>count << 2);
+    return;
+  }
   for (let i = activeCount; i < labelCount; i++) {
     const offset = (<usize>load<i32>(active + (<usize>i << 2)) * <usize>pixels + <usize>start) << 2;
     for (let p: usize = 0; p < <usize>count << 2; p += 16) {
@@ -703,6 +749,7 @@ export function divergence(qRows: usize, inversePlane: usize): f64 {
       // A group's padding pixels are left out by masking their lanes.
       const inside = i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(realPixels - start - p));
       let sum = f32x4.splat(0);
+      let messages = f32x4.splat(0);
       for (let v = 0; v < vectors; v++) {
         const at = (<usize>v << 4) + <usize>p * stride;
         for (let lane = 0; lane < 4; lane++) {
@@ -713,13 +760,15 @@ export function divergence(qRows: usize, inversePlane: usize): f64 {
           const q = column(qRows + <usize>start * stride + offset, stride);
           const message = column(work + offset, stride);
           const energy = loadPlane(slot, start + p, f32x4.splat(0));
-          const positive = v128.and(f32x4.gt(q, f32x4.splat(1e-30)), inside);
-          // log2 Q - log2 E (or - X) - message
-          const gain = productForm
-            ? log2(f32x4.div(q, f32x4.pmax(energy, f32x4.splat(1e-37))))
-            : f32x4.sub(log2(q), energy);
-          sum = f32x4.add(sum, v128.and(f32x4.mul(q, f32x4.sub(gain, message)), positive));
+          messages = f32x4.add(messages, message);
+          sum = f32x4.add(sum, v128.and(divergenceTerm(q, energy, message), inside));
         }
+      }
+      if (implied >= 0) {
+        const at = <usize>(start + p) << 2;
+        const message = f32x4.sub(v128.load(rowSums + at), messages);
+        const energy = v128.load(planes + ((<usize>implied * <usize>pixels) << 2) + at);
+        sum = f32x4.add(sum, v128.and(divergenceTerm(v128.load(impliedShare + at), energy, message), inside));
       }
       if (rest != 0) {
         const inv = v128.load(inversePlane + (<usize>(start + p) << 2));
@@ -730,6 +779,12 @@ export function divergence(qRows: usize, inversePlane: usize): f64 {
     }
   }
   return total * 0.6931471805599453 + energyOffset;
+}
+
+// Q (log2 Q - log2 E - message), with X in the place of log2 E in the log form; 0 where Q is.
+function divergenceTerm(q: v128, energy: v128, message: v128): v128 {
+  const gain = productForm ? log2(f32x4.div(q, f32x4.pmax(energy, f32x4.splat(1e-37)))) : f32x4.sub(log2(q), energy);
+  return v128.and(f32x4.mul(q, f32x4.sub(gain, message)), f32x4.gt(q, f32x4.splat(1e-30)));
 }
 
 // @ts-ignore: decorator

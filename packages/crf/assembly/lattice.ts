@@ -110,10 +110,11 @@ function bucketOf(key: u32, high: u32, wide: bool): u32 {
 // @ts-ignore: decorator
 @inline
 function rowInBucket(at: usize, key: u32, high: u32, wide: bool): u32 {
-  let hit = v128.and(i32x4.eq(v128.load(at), i32x4.splat(<i32>key)), v128.load(at, 16));
-  if (wide) hit = v128.and(hit, i32x4.eq(v128.load(at, 32), i32x4.splat(<i32>high)));
-  hit = v128.or(hit, v128.shuffle<i64>(hit, hit, 1, 0));
-  return <u32>(i32x4.extract_lane(hit, 0) | i32x4.extract_lane(hit, 1));
+  let equal = i32x4.eq(v128.load(at), i32x4.splat(<i32>key));
+  if (wide) equal = v128.and(equal, i32x4.eq(v128.load(at, 32), i32x4.splat(<i32>high)));
+  const mask = i32x4.bitmask(equal);
+  // Empty slots hold key 0 and row 0; they come after the used ones.
+  return select<u32>(load<u32>(at + (<usize>(ctz(mask) & 3) << 2), 16), 0, mask != 0);
 }
 
 // @ts-ignore: decorator

@@ -223,6 +223,15 @@ export function splatPlane(dPlane: usize): void {
   while (nextRun()) splatRun(runStart(), runLength(), dPlane + (<usize>runStart() << 2));
 }
 
+/** Writes the sliced values as a plane. */
+export function slicePlane(out: usize): void {
+  rewind();
+  while (nextRun()) {
+    sliceRun(runStart(), runLength());
+    memory.copy(out + (<usize>runStart() << 2), work, <usize>runLength() << 2);
+  }
+}
+
 /** Sum over pixels of the sliced values times the plane `by` (or 1 when 0). */
 export function sumSliced(by: usize): f64 {
   let total: f64 = 0;

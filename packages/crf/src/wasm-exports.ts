@@ -44,12 +44,13 @@ export interface WasmExports {
     planes: number,
     product: number,
   ): void;
-  prepare(kind: number, floor: number, low: number, high: number, cut: number): number;
+  prepare(kind: number, floor: number, low: number, high: number, cut: number, sums: number): number;
   setPlanes(planes: number): void;
   activeList(): number;
   peakList(): number;
   planePeaks(planes: number): void;
-  setActive(count: number, rest: number): void;
+  setActive(count: number, rest: number, normalized: number): void;
+  setImplied(rowSums: number, share: number): void;
   clearBuffers(): void;
   blurAll(): void;
   pass(
@@ -72,6 +73,7 @@ export interface WasmExports {
   blurTwo(weighted: number): void;
   passTwo(withMessage: number, splatNext: number, outPlanes: number, dPlane: number): void;
   splatOnes(): void;
+  slicePlane(out: number): void;
   splatPlane(dPlane: number): void;
   sumSliced(by: number): number;
   energyTwo(dPlane: number): number;

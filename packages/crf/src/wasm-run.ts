@@ -155,13 +155,16 @@ export class WasmRun {
   readonly #twoLabels: boolean;
   readonly #productForm: boolean;
   #planes = 0;
+  #sums = 0;
   #rest = 0;
   #qRows = 0;
   #inverse = 0;
   #scratch = 0;
   #out = 0;
   #peaks = 0;
+  /** Labels that are not left out, and how many of them are filtered (all, or all but an implied one). */
   #active = 0;
+  #filtered = 0;
   #bufferVectors = 0;
   #iteration = 0;
   #blurred = false;
@@ -214,8 +217,9 @@ export class WasmRun {
       exports.setTwoLabels(width, height, kernels.length, this.#planes);
     } else {
       exports.setProblem(width, height, labels, kernels.length, this.#planes, this.#productForm ? 1 : 0);
+      this.#sums = instance.reserve(this.#padded * 4);
       this.#rest = instance.reserve(this.#padded * 4);
-      this.#peaks = instance.reserve((labels + 3) * 4);
+      this.#peaks = instance.reserve((labels + 8) * 4);
     }
     this.#prepare();
 
@@ -241,9 +245,27 @@ export class WasmRun {
     }
     if (!this.#twoLabels) {
       this.#chooseActive();
-      exports.setActive(this.#active, this.#rest);
+      exports.setActive(this.#active, this.#rest, 0);
     }
     this.#allocateBuffers();
+    this.#implyLast();
+  }
+
+  /** Lets the last label follow from the others where that saves a vector: 21 labels fill five of them. */
+  #implyLast(): void {
+    const { width, height, kernels, labels } = this.#problem;
+    if (this.#twoLabels || !this.#productForm || kernels.length === 0) return;
+    if (this.#active < labels || labels % 4 !== 1) return;
+    const exports = this.#exports;
+    const rowSums = this.#instance.reserve(this.#padded * 4);
+    const share = this.#instance.reserve(this.#padded * 4);
+    exports.setTwoLabels(width, height, kernels.length, 0);
+    exports.clearTwo();
+    exports.splatOnes();
+    exports.blurTwo(1);
+    exports.slicePlane(rowSums);
+    exports.setImplied(rowSums, share);
+    this.#filtered = labels - 1;
   }
 
   #load(): void {
@@ -271,7 +293,7 @@ export class WasmRun {
     const cut = -Math.min(120, 40 + 2.9 * weight);
     const good = this.#twoLabels
       ? this.#exports.prepareTwo(kind, probabilityFloor, low, high)
-      : this.#exports.prepare(kind, probabilityFloor, low, high, cut);
+      : this.#exports.prepare(kind, probabilityFloor, low, high, cut, this.#sums);
     if (!good) checkValues(this.#problem);
   }
 
@@ -325,6 +347,7 @@ export class WasmRun {
     }
     list.set([...active, ...others]);
     this.#active = active.length;
+    this.#filtered = active.length;
   }
 
   #allocateBuffers(): void {
@@ -395,7 +418,7 @@ export class WasmRun {
       // Messages are >= 0, so a label that was left out from the start only loses share; one that was dropped later
       // could come back.
       if (!last && this.#dropped && exports.largestRest() > largestSkipped) this.#relayout = true;
-      else if (look) this.#relayout = this.#vectorsAfterDropping() < (this.#active + 3) >> 2;
+      else if (look) this.#relayout = this.#vectorsAfterDropping() < (this.#filtered + 3) >> 2;
     }
     this.#iteration++;
     this.#blurred = false;
@@ -404,7 +427,10 @@ export class WasmRun {
 
   /** Vectors per row if labels that have died out since were dropped. */
   #vectorsAfterDropping(): number {
-    const peaks = Array.from(this.#instance.floats(this.#peaks, this.#active));
+    const peaks = Array.from(this.#instance.floats(this.#peaks, this.#filtered));
+    if (this.#filtered < this.#active) {
+      peaks.push(this.#instance.floats(this.#peaks + ((this.#filtered + 3) >> 2) * 16, 1)[0]);
+    }
     const share = this.#active < this.#problem.labels ? this.#exports.largestRest() : 0;
     return (this.#active - this.#negligible(peaks, share).length + 3) >> 2;
   }
@@ -423,11 +449,11 @@ export class WasmRun {
     this.#allocateBuffers();
     // Q is its own softmax: with Q in the place of E, a pass without messages splats it.
     exports.setPlanes(this.#scratch);
-    exports.setActive(this.#active, this.#rest);
+    exports.setActive(this.#active, this.#rest, 1);
     exports.clearBuffers();
     exports.pass(0, 1, 0, 0, 0, 0);
     exports.setPlanes(this.#planes);
-    exports.setActive(this.#active, this.#rest);
+    exports.setActive(this.#active, this.#rest, 0);
     this.#blurred = false;
   }
 
