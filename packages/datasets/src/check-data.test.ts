@@ -125,6 +125,9 @@ describe('checkData', () => {
     const severities = report.findings.map((f) => f.severity);
     expect([...severities].sort()).toEqual(severities);
 
+    list('small', ['rgb', 'ok']);
+    const nested = await checkData({ root: base, workers: 0, splits: ['train', 'small'] });
+    expect(finding(nested, 'id-in-two-splits')?.examples).toEqual(['all 2 of small are in train']);
     list('val', ['copy', 'nolabel']);
     rmSync(join(base, 'ImageSets/Segmentation/broken.txt'));
     expect(

@@ -574,8 +574,7 @@ function findDuplicates(
       else same.push({ key, id, splits: new Set([name]) });
     }
   }
-  for (const [key, names] of splitsOf)
-    if (names.length > 1) report('id-in-two-splits', `${basename(key)}: ${names.join(', ')}`);
+  reportSharedIds(splits, splitsOf, report);
   for (const same of byHash.values()) {
     for (let i = 1; i < same.length; i++) {
       const [a, b] = [same[0], same[i]];
@@ -583,5 +582,27 @@ function findDuplicates(
       const place = `${a.id} (${[...a.splits].join(', ')}) = ${b.id} (${[...b.splits].join(', ')})`;
       report(shared ? 'duplicate-within-split' : 'duplicate-across-splits', place);
     }
+  }
+}
+
+/** Lists that hold a whole other one (train within train_aug) are told once; single ids in two lists one by one. */
+function reportSharedIds(
+  splits: readonly PlannedSplit[],
+  splitsOf: Map<string, string[]>,
+  report: Report,
+): void {
+  const nested = new Set<string>();
+  for (const a of splits) {
+    for (const b of splits) {
+      if (a === b || a.samples.length === 0 || a.samples.length > b.samples.length) continue;
+      if (!a.samples.every(({ key }) => splitsOf.get(key)?.includes(b.name))) continue;
+      nested.add(`${a.name}/${b.name}`).add(`${b.name}/${a.name}`);
+      if (a.samples.length < b.samples.length || a.name < b.name)
+        report('id-in-two-splits', `all ${a.samples.length} of ${a.name} are in ${b.name}`);
+    }
+  }
+  for (const [key, names] of splitsOf) {
+    const others = names.filter((n, i) => names.some((m, j) => i !== j && !nested.has(`${n}/${m}`)));
+    if (others.length > 1) report('id-in-two-splits', `${basename(key)}: ${others.join(', ')}`);
   }
 }
