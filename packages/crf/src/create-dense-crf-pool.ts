@@ -15,7 +15,7 @@ export interface CreateDenseCrfPoolOptions {
   readonly workers?: number;
   /** Calls that may wait for a worker, an integer >= 1, default 1024; further ones are rejected with `queue-full`. */
   readonly maxQueue?: number;
-  /** Milliseconds that one image may take before its worker counts as hanging, > 0; default 120,000. */
+  /** Milliseconds that one image may take before its worker counts as hanging, > 0; default 120,000. A worker's start is not part of it. */
   readonly timeoutMs?: number;
   /** As in `createDenseCrf`. */
   readonly implementation?: 'auto' | 'wasm' | 'reference';
@@ -56,6 +56,9 @@ export interface DenseCrfPool {
   dispose(): Promise<void>;
 }
 
+/** A worker that has not even started after this long does not count as busy but as failed. */
+const startLimitMs = 30_000;
+
 interface Task {
   readonly output: PoolOutput;
   readonly options: DenseCrfOptions;
@@ -67,6 +70,8 @@ interface Task {
 
 interface Slot {
   worker: WorkerHandle | null;
+  /** The worker has started and set up its dense CRF: from now on its time counts. */
+  ready: boolean;
   task: Task | null;
   timer: ReturnType<typeof setTimeout> | undefined;
 }
@@ -110,6 +115,7 @@ class WorkerPool implements DenseCrfPool {
     this.#workerUrl = options.workerUrl;
     this.#slots = Array.from({ length: this.workers }, () => ({
       worker: null,
+      ready: false,
       task: null,
       timer: undefined,
     }));
@@ -230,12 +236,18 @@ class WorkerPool implements DenseCrfPool {
       slot.worker ??= this.#startWorker(slot);
       const { options, transfer } = copyInputs(task.options);
       const request: PoolRequest = { kind: 'infer', output: task.output, options };
-      slot.timer = setTimeout(() => this.#fail(slot, timeoutError(this.#timeoutMs)), this.#timeoutMs);
+      this.#watch(slot);
       slot.worker.hold();
       slot.worker.post(request, transfer);
     } catch (error) {
       this.#fail(slot, error);
     }
+  }
+
+  #watch(slot: Slot): void {
+    clearTimeout(slot.timer);
+    const limit = slot.ready ? this.#timeoutMs : Math.max(this.#timeoutMs, startLimitMs);
+    slot.timer = setTimeout(() => this.#fail(slot, timeoutError(limit)), limit);
   }
 
   #startWorker(slot: Slot): WorkerHandle {
@@ -259,6 +271,11 @@ class WorkerPool implements DenseCrfPool {
 
   #finish(slot: Slot, answer: PoolAnswer): void {
     const { task } = slot;
+    if (answer.kind === 'ready') {
+      slot.ready = true;
+      if (task) this.#watch(slot);
+      return;
+    }
     if (task === null) return;
     clearTimeout(slot.timer);
     slot.task = null;
@@ -281,6 +298,7 @@ class WorkerPool implements DenseCrfPool {
   #endWorker(slot: Slot): void {
     clearTimeout(slot.timer);
     slot.task = null;
+    slot.ready = false;
     if (slot.worker === null) return;
     const ended = slot.worker.end().finally(() => {
       this.#ending.splice(this.#ending.indexOf(ended), 1);

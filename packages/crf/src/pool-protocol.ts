@@ -18,8 +18,9 @@ export interface PoolRequest {
   readonly options: DenseCrfOptions;
 }
 
-/** A worker's only answer to a request. */
+/** `ready` once after the setup, then one answer to each request. */
 export type PoolAnswer =
+  | { readonly kind: 'ready' }
   | { readonly kind: 'result'; readonly values: Float32Array | Uint8Array }
   | {
       readonly kind: 'error';

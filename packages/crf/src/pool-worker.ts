@@ -40,7 +40,8 @@ port.listen(async (message) => {
   if (message.kind === 'setup') {
     crf = createDenseCrf({ implementation: message.implementation, skipLabels: message.skipLabels });
     // A failure is reported with the first image.
-    crf.catch(() => {});
+    await crf.catch(() => {});
+    port.post({ kind: 'ready' }, []);
     return;
   }
   try {
