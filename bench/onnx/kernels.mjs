@@ -1,7 +1,7 @@
 /**
  * GFLOP/s of the onnx backend's convolutions and matrix products, and of the wasm backend on the same shapes.
  *
- *   node bench/onnx/kernels.mjs [--threads 1,2] [--no-wasm] [--seconds 0.3] [--clock cpu]
+ *   node bench/onnx/kernels.mjs [--threads 1,2] [--no-wasm] [--seconds 0.3] [--clock cpu] [--only depthwise]
  *
  * Each figure is the fastest of the runs that fit the time, backends interleaved shape by shape. `--clock cpu` divides by CPU
  * time instead, all threads counted: on a busy machine the clock measures the others, too. wasm lacks a fast
@@ -18,6 +18,7 @@ const { values } = parseArgs({
     'no-wasm': { type: 'boolean', default: false },
     seconds: { type: 'string', default: '0.3' },
     clock: { type: 'string', default: 'wall' },
+    only: { type: 'string', default: '' },
   },
 });
 const budgetMs = 1000 * Number(values.seconds);
@@ -133,6 +134,7 @@ const rows = [
   ...PRODUCTS.map((shape) => [shape, () => measureProduct(shape)]),
 ];
 for (const [shape, measure] of rows) {
+  if (!shape[0].includes(values.only)) continue;
   console.log(shape[0]);
   for (const setup of setups) {
     await setup.use();

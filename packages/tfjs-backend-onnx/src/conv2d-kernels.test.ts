@@ -86,6 +86,10 @@ function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, wha
 }
 
 const CASES: Case[] = [
+  // Wide enough for the filter gradient to work on one grid; padding less and more than the filter's reach.
+  { x: [2, 24, 21, 8], kernel: [3, 3], out: 12, strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1] },
+  { x: [2, 30, 31, 3], kernel: [2, 3], out: 5, strides: [1, 1], dilations: [2, 1], pads: [0, 3, 2, 0] },
+  { x: [1, 40, 41, 4], kernel: [3, 1], out: 6, strides: [1, 1], dilations: [2, 1], pads: [5, 6, 1, 2] },
   { x: [2, 7, 9, 16], kernel: [3, 3], out: 32, strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1] },
   { x: [1, 7, 6, 24], kernel: [3, 2], out: 20, strides: [1, 1], dilations: [2, 3], pads: [2, 1, 0, 3] },
   { x: [2, 9, 8, 12], kernel: [3, 3], out: 21, strides: [2, 2], dilations: [1, 1], pads: [1, 1, 1, 1] },
