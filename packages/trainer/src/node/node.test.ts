@@ -127,11 +127,12 @@ describe('createFileStepLogger', () => {
 
 /** A whole process on the built package: 40 steps, each a little slow, into the checkpoint file of its argument. */
 const CHILD = `
-import '@tensorflow/tfjs';
+import { useBackend } from '@auxseg/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { createSgd, createTrainer, polySchedule } from '@auxseg/trainer';
 import { createFileCheckpointStore } from '@auxseg/trainer/node';
 console.warn = () => undefined;
+await useBackend('cpu');
 const weight = tf.variable(tf.tensor1d([1, 2, 3]), true, 'weight');
 let key = 0;
 await createTrainer({
