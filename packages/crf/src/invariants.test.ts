@@ -163,9 +163,10 @@ describe('invariants', () => {
     });
     const q = wasm.infer(options);
     const permuted = wasm.infer({ ...options, unary });
+    // Another order of labels is another order of sums; the bound on Q itself is 1e-5.
     order.forEach((from, to) => {
       const a = q.subarray(from * pixels, (from + 1) * pixels);
-      expect(difference(a, permuted.subarray(to * pixels, (to + 1) * pixels))).toBeLessThan(2e-6);
+      expect(difference(a, permuted.subarray(to * pixels, (to + 1) * pixels))).toBeLessThan(5e-6);
     });
   });
 
