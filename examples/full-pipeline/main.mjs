@@ -78,7 +78,7 @@ console.log(`classes ${train.classes.join(', ')}`);
  * Trains a network in place. `targets` are the pixel labels of the loader; without them only the classification loss counts.
  * Returns the mean total loss of the first and of the last epoch.
  */
-async function fit(
+async function trainNetwork(
   network,
   { epochs, lr, headLrScale, warmupSteps },
   { targets, saliencyTarget = 0.5, seed },
@@ -159,9 +159,9 @@ for (const id of train.ids.slice(0, 48)) {
 }
 tf.tidy(() => calibrateTinyResNet(classifier.model, tf.concat(someImages)));
 tf.dispose(someImages);
-const fitted = await fit(classifier, settings.classifier, { seed: settings.seed });
+const training = await trainNetwork(classifier, settings.classifier, { seed: settings.seed });
 console.log(
-  `classifier: ${fitted.steps} steps, loss ${fitted.first.toFixed(2)} -> ${fitted.last.toFixed(2)}`,
+  `classifier: ${training.steps} steps, loss ${training.first.toFixed(2)} -> ${training.last.toFixed(2)}`,
 );
 
 /** Where CAM and saliency agree there is an object, where neither fires background, else 255 = nothing is said: [H,W]. */
@@ -203,7 +203,7 @@ loadTensors(network.model, modelToTensors(classifier.model), { strict: false });
 classifier.model.dispose();
 for (let stage = 1; stage <= settings.stages; stage++) {
   // The network keeps its weights from the stage before: a warm start.
-  const { steps, first, last } = await fit(network, settings.stage, {
+  const { steps, first, last } = await trainNetwork(network, settings.stage, {
     targets: {
       segmentation: async (id) => labels.get(id).segmentation,
       saliency: async (id) => labels.get(id).saliency,

@@ -1,0 +1,1 @@
+export default { build: { outDir: 'bundled', minify: false }, worker: { format: 'es' }, logLevel: 'warn' };
