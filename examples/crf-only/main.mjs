@@ -23,11 +23,11 @@ for (let y = 0; y < height; y++) {
     const inBar = Math.abs((x - 112) * 0.9 + (y - 60) * 0.44) < 13 && y > 14 && y < 108;
     truth[i] = inBar ? 2 : inDisc ? 1 : 0;
     const colour = [
-      [96 + x / 4, 132 + y / 8, 104],
-      [186, 92, 70],
-      [70, 96, 160],
+      [92 + x / 3, 124 + y / 8, 104], // grey-green, towards the disc's colour on the right
+      [160 - y / 4, 108, 84],
+      [84, 104, 144 - y / 4],
     ][truth[i]];
-    for (let c = 0; c < 3; c++) image[3 * i + c] = colour[c] + 24 * (random() - 0.5);
+    for (let c = 0; c < 3; c++) image[3 * i + c] = colour[c] + 40 * (random() - 0.5);
   }
 }
 

@@ -37,13 +37,15 @@ await useBackend('auto');
 await checkAffinityModule(createSharedAffinity());
 console.log('shared affinity: conforms');
 
-// What a finding looks like: this one gives an affinity of the wrong shape for anything but square maps.
-const broken = ({ seg, sal }) => ({
-  seg,
-  sal,
-  affinity: tfl.layers.activation({ activation: 'relu' }).apply(seg),
-});
-await checkAffinityModule(broken).catch((error) => console.log(`broken affinity: ${firstLine(error)}`));
+// What a finding looks like: a softmax over a single channel is 1 everywhere, so this one can learn nothing.
+const broken = ({ seg, sal }) => {
+  const one = conv2d({ name: 'broken_project', filters: 1, kernelSize: 1 }).apply(seg);
+  const weight = tfl.layers.softmax({ name: 'broken_softmax', axis: -1 }).apply(one);
+  return { seg, sal, affinity: pairwiseAffinity({ name: 'broken_affinity' }).apply([weight, weight]) };
+};
+await checkAffinityModule(broken).catch(({ details }) =>
+  console.log(`broken affinity: ${details.findings[0]}`),
+);
 
 // -------------------------------------------------------------------------------------------------------- trained, compared
 
@@ -121,8 +123,4 @@ async function trainOnTruth(network) {
   optimizer.dispose();
   await loader.close();
   return losses.total;
-}
-
-function firstLine(error) {
-  return error.message.split('\n')[0];
 }

@@ -1,4 +1,4 @@
-import { resizeBilinear } from '@auxseg/runtime';
+import { resizeBilinear, runModel } from '@auxseg/runtime';
 import {
   binaryCrossEntropyWithLogits,
   multiLabelSoftMarginLoss,
@@ -79,12 +79,16 @@ function upsample(logits: tf.Tensor, height: number, width: number): tf.Tensor4D
   return resizeBilinear(logits as tf.Tensor4D, [height, width]);
 }
 
-/** Runs the network in training mode and names its outputs. */
+/**
+ * Runs the network in training mode and names its outputs.
+ *
+ * @param recomputeBetween layers whose outputs are kept; what lies between them is computed again in the backward pass
+ */
 export function forwardForTraining(
   network: AuxSegNet,
   images: tf.Tensor4D,
+  recomputeBetween: readonly string[] = [],
 ): Partial<Record<OutputName, tf.Tensor>> {
-  const applied = network.model.apply(images, { training: true }) as tf.Tensor | tf.Tensor[];
-  const list = Array.isArray(applied) ? applied : [applied];
-  return Object.fromEntries(network.outputs.map((name, index) => [name, list[index]]));
+  const outputs = runModel(network.model, images, { training: true, recomputeBetween });
+  return Object.fromEntries(network.outputs.map((name, index) => [name, outputs[index]]));
 }

@@ -1,3 +1,4 @@
+import { variableGradients } from '@auxseg/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { createCheckpoint, type RunIdentity, restoreCheckpoint } from './checkpoint.js';
 import { createLossLog } from './loss-log.js';
@@ -230,12 +231,12 @@ async function differentiate<B extends object>(
 ): Promise<Record<string, number>> {
   let names: string[] = [];
   let values: tf.Tensor | undefined;
-  const { value, grads } = tf.variableGrads(() => {
+  const { value, grads } = variableGradients(() => {
     const { total, parts } = model.loss(batch, context);
     names = ['total', ...Object.keys(parts).filter((name) => name !== 'total')];
     values = tf.keep(tf.stack(names.map((name) => (name === 'total' ? total : parts[name]))));
     return total;
-  }, [...variables]);
+  }, variables);
   value.dispose();
   for (const [name, gradient] of Object.entries(grads)) {
     if (!gradient) continue;
