@@ -100,7 +100,7 @@ const branchSchema = z.strictObject({
   rounds: z.int().positive().default(1),
   affinity: networkConfigSchema.shape.affinity.shape.name.optional(),
   losses: lossWeightsSchema.optional(),
-  /** The stage of the main run that it is compared with. */
+  /** The stage of the main run that the last round is compared with; an earlier round meets an earlier stage. */
   compareWithStage: z.int().min(0),
 });
 

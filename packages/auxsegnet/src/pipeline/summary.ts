@@ -1,4 +1,5 @@
 import { pairedBootstrap } from '@auxseg/metrics';
+import type { Branch } from '../recipe.js';
 import { branchPredictions } from './branch.js';
 import type { PipelineContext } from './context.js';
 import { confusionByImage, labelScoreByImage } from './evaluate.js';
@@ -84,7 +85,7 @@ export async function writeSummary(context: PipelineContext): Promise<Summary> {
           description: branch.description,
           rounds: round,
           head,
-          compareWithStage: branch.compareWithStage,
+          compareWithStage: comparedStage(branch, round),
           ...score,
         });
       }
@@ -94,6 +95,9 @@ export async function writeSummary(context: PipelineContext): Promise<Summary> {
   await directory.writeJson('summary.json', summary);
   return summary;
 }
+
+/** The stage with as many trainings behind it as this round of a control: its last round meets `compareWithStage`. */
+const comparedStage = (branch: Branch, round: number) => branch.compareWithStage - branch.rounds + round;
 
 /** Every stage's pseudo labels against those that training began with. */
 async function compareLabels(context: PipelineContext): Promise<Comparison[]> {
@@ -178,13 +182,17 @@ async function compareAll(context: PipelineContext): Promise<Comparison[]> {
     }
   }
   for (const branch of recipe.branches) {
-    const main = `stage-${branch.compareWithStage}/predictions`;
-    if (!(await directory.has(main)) || !(await directory.has(branchPredictions(branch)))) continue;
-    pairs.push({
-      name: `stage ${branch.compareWithStage} against ${branch.name}${branch.rounds > 1 ? ` (${branch.rounds} rounds)` : ''}`,
-      a: await lastHead(main),
-      b: await lastHead(branchPredictions(branch)),
-    });
+    for (let round = 1; round <= branch.rounds; round++) {
+      const stage = comparedStage(branch, round);
+      const main = `stage-${stage}/predictions`;
+      const control = branchPredictions(branch, round);
+      if (stage < 1 || !(await directory.has(main)) || !(await directory.has(control))) continue;
+      pairs.push({
+        name: `stage ${stage} against ${branch.name}${branch.rounds > 1 ? `, round ${round}` : ''}`,
+        a: await lastHead(main),
+        b: await lastHead(control),
+      });
+    }
   }
   const comparisons: Comparison[] = [];
   for (const { name, a, b } of pairs) {
