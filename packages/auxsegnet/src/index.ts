@@ -10,6 +10,8 @@ export {
   argmaxLabels,
   imageToTensor,
   type PredictOptions,
+  type PredictSaliencyOptions,
+  predictSaliency,
   predictSegmentation,
   type SegmentationScores,
   workingSize,
@@ -29,7 +31,14 @@ export {
 export { type NetworkConfig, networkConfigSchema } from './network-config.js';
 export { loadOfficialStateDict, type OfficialLoadReport, officialStateDict } from './official-state-dict.js';
 export { type PresetName, presetNames, presets } from './presets.js';
-export { type Branch, mergeDeep, type Recipe, recipeSchema, resolveRecipe } from './recipe.js';
+export {
+  type Branch,
+  mergeDeep,
+  type Recipe,
+  recipeSchema,
+  resolveRecipe,
+  type SaliencySettings,
+} from './recipe.js';
 export {
   decodeModel,
   encodeModel,

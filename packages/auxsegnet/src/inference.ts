@@ -1,7 +1,8 @@
-import type { RgbImage } from '@auxseg/formats';
+import type { RgbImage, ScoreMap } from '@auxseg/formats';
 import { resizeBilinear as resizePixels } from '@auxseg/formats';
 import { resizeBilinear } from '@auxseg/runtime';
 import * as tf from '@tensorflow/tfjs-core';
+import { AuxSegNetError } from './auxsegnet-error.js';
 import { type AuxSegNet, runNetwork } from './network.js';
 import type { NetworkConfig } from './network-config.js';
 
@@ -126,6 +127,46 @@ function join(views: tf.Tensor4D[], fusion: 'mean' | 'max'): tf.Tensor {
   return fusion === 'mean'
     ? tf.div(tf.addN(views), views.length)
     : views.reduce((a, b) => tf.maximum(a, b) as tf.Tensor4D);
+}
+
+/** How saliency is predicted from one image. */
+export interface PredictSaliencyOptions {
+  normalization: NetworkConfig['normalization'];
+  /** Working resolution; 0 = the image's own. */
+  longSidePx?: number;
+  head?: 'initial' | 'refined';
+}
+
+/**
+ * Predicts what stands out: sigmoid of the saliency logit, upsampled bilinearly to the image, [H,W], 0..1.
+ * Throws AuxSegNetError BAD_WEIGHTS for a network without a saliency head (the stage-0 classifier).
+ */
+export function predictSaliency(
+  network: AuxSegNet,
+  image: RgbImage,
+  { normalization, longSidePx = 0, head = 'refined' }: PredictSaliencyOptions,
+): ScoreMap {
+  const output = head === 'refined' ? 'refinedSaliency' : 'initialSaliency';
+  if (!network.outputs.includes(output)) {
+    throw new AuxSegNetError(
+      'BAD_WEIGHTS',
+      `Expected a network with the output ${output}, got one with ${network.outputs.join(', ')}; take the model.safetensors of a stage, not the classifier.`,
+      { outputs: network.outputs },
+    );
+  }
+  const { width, height } = image;
+  const { values, size } = tf.tidy(() => {
+    const input = imageToTensor(image, workingSize(image, longSidePx), normalization);
+    const logits = runNetwork(network, input, [output])[output] as tf.Tensor4D;
+    return {
+      values: tf.sigmoid(logits).dataSync() as Float32Array,
+      size: { width: logits.shape[2], height: logits.shape[1] },
+    };
+  });
+  const data = resizePixels(values, size, { width, height });
+  // Interpolation may leave 0..1 by rounding.
+  for (let i = 0; i < data.length; i++) data[i] = Math.min(1, Math.max(0, data[i]));
+  return { width, height, data };
 }
 
 /** Label map [H,W] of the largest score; the lower class wins ties. */

@@ -32,14 +32,41 @@ const datasetSchema = z.strictObject({
     .optional(),
 });
 
-const saliencySchema = z.strictObject({
-  source: z.enum(['files', 'unsupervised', 'constant', 'oracle', 'dataset']),
-  /** Unsupervised detector. */
+const saliencyShape = {
+  /** unsupervised: the detector. */
   method: z.enum(['mbplus', 'rbd', 'combined']).default('combined'),
-  /** files: folder of <id>.png. */
+  /** files: folder of `<id>.png` (or .jpg, .webp, ...), relative to the data folder. */
   directory: z.string().optional(),
+  /** files: what follows the id in file names, e.g. `_sal`. */
+  suffix: z.string().optional(),
+  /** files: value / 255 (default), or each map stretched to 0..1. */
+  scale: z.enum(['255', 'min-max']).optional(),
   /** constant: the value. */
   value: fraction.default(0.5),
+  /** prediction: a trained network (stage-k/model.safetensors of any run), whose saliency head is asked. */
+  weights: z.string().optional(),
+} as const;
+
+const plainSaliencySources = [
+  'files',
+  'unsupervised',
+  'constant',
+  'prediction',
+  'oracle',
+  'dataset',
+] as const;
+
+const saliencySchema = z.strictObject({
+  source: z.enum([...plainSaliencySources, 'combine']),
+  ...saliencyShape,
+  // The last two have no defaults, so that run directories made before they existed still belong to their recipes.
+  /** combine: how the maps of `sources` become one; default mean. */
+  rule: z.enum(['mean', 'max', 'product']).optional(),
+  /** combine: the sources. */
+  sources: z
+    .array(z.strictObject({ source: z.enum(plainSaliencySources), ...saliencyShape }))
+    .min(1)
+    .optional(),
 });
 
 const scheduleShape = {
@@ -164,6 +191,7 @@ export const recipeSchema = z.strictObject({
 });
 
 export type Recipe = z.infer<typeof recipeSchema>;
+export type SaliencySettings = z.infer<typeof saliencySchema>;
 export type Schedule = z.infer<z.ZodObject<typeof scheduleShape>>;
 export type Branch = z.infer<typeof branchSchema>;
 export type LossWeights = z.infer<typeof lossWeightsSchema>;

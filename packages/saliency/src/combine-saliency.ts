@@ -35,6 +35,9 @@ export function combineSaliency(
   const thresholds = options.thresholds ?? {
     foreground: merge(sources.map((source) => source.thresholds.foreground)),
     background: merge(sources.map((source) => source.thresholds.background)),
+    ...(sources.some((source) => source.thresholds.single !== undefined)
+      ? { single: merge(sources.map(({ thresholds: t }) => t.single ?? t.foreground)) }
+      : {}),
   };
   const name = options.name ?? `${rule}(${sources.map((source) => source.name).join(', ')})`;
   checkThresholds(name, thresholds);

@@ -68,6 +68,12 @@ const sources: Record<string, () => SaliencySource> = {
   oracle: () => createOracleSaliency({ truth }),
   prediction: () => createPredictionSaliency({ predict: halfSize }),
   mean: () => combineSaliency([createFileSaliency({ dir }), createConstantSaliency(0.5)], 'mean'),
+  max: () => combineSaliency([createFileSaliency({ dir }), createConstantSaliency(0.5)], 'max'),
+  product: () =>
+    combineSaliency(
+      [createUnsupervisedSaliency({ method: 'mbplus' }), createFileSaliency({ dir })],
+      'product',
+    ),
   refined: () => refineSaliency(createFileSaliency({ dir }), { crf }),
 };
 for (const [name, create] of Object.entries(sources)) {
@@ -173,7 +179,14 @@ describe('combineSaliency', () => {
     const source = combineSaliency(two, rule);
     expect(Array.from((await source.map(plainSample('a', 2, 1))).data)).toEqual([value, value]);
     expect(source.name).toBe(`${rule}(constant(0.25), constant(0.75))`);
-    expect(source.thresholds.foreground).toBe(rule === 'product' ? 0.25 : 0.5);
+    expect(source.thresholds).toEqual(
+      rule === 'product' ? { foreground: 0.25, background: 0.25 } : { foreground: 0.5, background: 0.5 },
+    );
+  });
+
+  test('the single threshold is merged too, where a source has none its foreground counts', () => {
+    const mbplus = createUnsupervisedSaliency({ method: 'mbplus' });
+    expect(combineSaliency([mbplus, createConstantSaliency(1)], 'mean').thresholds.single).toBeCloseTo(0.4);
   });
 
   test('refuses nothing to combine, unknown rules and maps of other sizes', async () => {

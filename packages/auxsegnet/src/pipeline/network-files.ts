@@ -145,7 +145,11 @@ async function readBytes(path: string, what: string): Promise<Uint8Array> {
 }
 
 /** First existing place of a file that a recipe names. */
-export async function findFile(file: string, searchPaths: readonly string[]): Promise<string> {
+export async function findFile(
+  file: string,
+  searchPaths: readonly string[],
+  setting = 'network.backbone.weights',
+): Promise<string> {
   const candidates = isAbsolute(file) ? [file] : searchPaths.map((folder) => join(folder, file));
   for (const candidate of candidates) {
     const found = await readFile(candidate).then(
@@ -156,7 +160,7 @@ export async function findFile(file: string, searchPaths: readonly string[]): Pr
   }
   throw new AuxSegNetError(
     'MISSING_INPUT',
-    `Expected the recipe's file '${file}' in one of: ${candidates.join(', ')}. Put it there, or give its full path with --set network.backbone.weights=PATH.`,
+    `Expected the recipe's file '${file}' in one of: ${candidates.join(', ')}. Put it there, or give its full path with --set ${setting}=PATH.`,
     { file, candidates },
   );
 }

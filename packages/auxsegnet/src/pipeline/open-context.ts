@@ -1,5 +1,4 @@
-import { availableParallelism } from 'node:os';
-import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createDenseCrf, type DenseCrf } from '@auxseg/crf';
 import {
   createSyntheticDataset,
@@ -7,19 +6,12 @@ import {
   openCocoDataset,
   openFolderDataset,
   openVocDataset,
-  type SyntheticDataset,
 } from '@auxseg/datasets';
 import type { LabelMap } from '@auxseg/formats';
-import {
-  createConstantSaliency,
-  createFileSaliency,
-  createOracleSaliency,
-  createUnsupervisedSaliency,
-  type SaliencySource,
-} from '@auxseg/saliency';
 import { AuxSegNetError } from '../auxsegnet-error.js';
 import type { Recipe } from '../recipe.js';
 import type { PipelineContext, PipelineEvent } from './context.js';
+import { openSaliencySource } from './open-saliency-source.js';
 import type { RunDirectory } from './run-directory.js';
 
 /** The data sets that a recipe names. */
@@ -81,44 +73,6 @@ function withTruth(train: Dataset, scoreIds: readonly string[], score: Dataset, 
   };
 }
 
-/** The recipe's saliency source. */
-export function openSaliencySource(recipe: Recipe, data: RecipeData): SaliencySource {
-  const { source, method, directory, value } = recipe.saliency;
-  switch (source) {
-    case 'unsupervised':
-      return createUnsupervisedSaliency({ method, workers: availableParallelism() });
-    case 'constant':
-      return createConstantSaliency(value);
-    case 'oracle':
-      return createOracleSaliency(data.train);
-    case 'files':
-      if (directory === undefined) {
-        throw new AuxSegNetError(
-          'BAD_RECIPE',
-          "Expected saliency.directory (a folder of <id>.png) with saliency.source 'files'.",
-        );
-      }
-      return createFileSaliency({
-        dir: isAbsolute(directory) ? directory : resolve(recipe.data.root ?? '.', directory),
-      });
-    case 'dataset': {
-      const own = data.train as Partial<SyntheticDataset>;
-      const { saliency, saliencyThresholds } = own;
-      if (saliency === undefined || saliencyThresholds === undefined) {
-        throw new AuxSegNetError(
-          'BAD_RECIPE',
-          `Expected saliency.source 'dataset' only with the synthetic set, which draws its own maps; the ${recipe.data.kind} set has none. Use 'unsupervised' or 'files'.`,
-        );
-      }
-      return {
-        name: 'dataset',
-        thresholds: saliencyThresholds,
-        map: ({ id }) => saliency.call(own, id),
-      };
-    }
-  }
-}
-
 /** Puts a run's context together. `close` frees what it holds. */
 export function createContext(input: {
   recipe: Recipe;
@@ -132,20 +86,32 @@ export function createContext(input: {
 }): PipelineContext & { close(): Promise<void> } {
   const { recipe, data } = input;
   let crf: Promise<DenseCrf> | null = null;
-  const saliency = openSaliencySource(recipe, data);
   const root = recipe.data.root;
+  const searchPaths = [
+    ...(input.recipePath ? [dirname(input.recipePath)] : []),
+    ...(root
+      ? [root, join(root, 'weights'), join(root, '..', 'weights'), join(root, '..', '..', 'weights')]
+      : []),
+    'weights',
+    '.',
+  ];
+  const told = new Set<string>();
+  const saliency = openSaliencySource(recipe.saliency, {
+    dataset: data.train,
+    root,
+    searchPaths,
+    longSidePx: recipe.data.longSidePx,
+    onNotice: ({ kind, message }) => {
+      // One line for each kind: a folder of a thousand small maps is one fact.
+      if (!told.has(kind)) input.emit({ type: 'note', text: `${message} (said once)` });
+      told.add(kind);
+    },
+  });
   return {
     recipe,
     directory: input.directory,
     backend: input.backend,
-    searchPaths: [
-      ...(input.recipePath ? [dirname(input.recipePath)] : []),
-      ...(root
-        ? [root, join(root, 'weights'), join(root, '..', 'weights'), join(root, '..', '..', 'weights')]
-        : []),
-      'weights',
-      '.',
-    ],
+    searchPaths,
     train: data.train,
     val: data.val,
     scoreIds: data.scoreIds,

@@ -1,0 +1,51 @@
+import { createPredictionSaliency, type SaliencySource, type SaliencyThresholds } from '@auxseg/saliency';
+import { predictSaliency } from '../inference.js';
+import { presets } from '../presets.js';
+import { findFile, openNetworkFile } from './network-files.js';
+
+/** Which network is asked for saliency, and how. */
+export interface NetworkSaliencyOptions {
+  /** A file that a stage of a run wrote: model.safetensors, with the network's configuration in its metadata. */
+  weights: string;
+  /** Folders in which a relative path is looked up; default the working folder. */
+  searchPaths?: readonly string[];
+  /** Images are resized to this longer side first, 0 keeps them; default what the preset of the network's backbone has. */
+  longSidePx?: number;
+  head?: 'initial' | 'refined';
+  thresholds?: SaliencyThresholds;
+}
+
+/**
+ * A source that asks the saliency head of a trained AuxSegNet, on images it need not have seen: [H,W], 0..1.
+ *
+ * The file is opened by the first `map`, on the backend in use then; `close` frees the network. Throws AuxSegNetError from
+ * `map`: MISSING_INPUT, BAD_WEIGHTS (no file of ours, or a classifier).
+ */
+export function createNetworkSaliency(options: NetworkSaliencyOptions): SaliencySource {
+  const { weights, searchPaths = ['.'], head = 'refined', thresholds } = options;
+  let opened: ReturnType<typeof openNetworkFile> | null = null;
+  const open = async () => openNetworkFile(await findFile(weights, searchPaths, 'saliency.weights'));
+  return createPredictionSaliency({
+    thresholds,
+    async predict(image) {
+      opened ??= open();
+      const { network, metadata } = await opened;
+      return predictSaliency(network, image, {
+        normalization: metadata.network.normalization,
+        longSidePx: options.longSidePx ?? longSideOf(metadata.network.backbone.name),
+        head,
+      });
+    },
+    async close() {
+      const last = opened;
+      opened = null;
+      (await last?.catch(() => null))?.network.model.dispose();
+    },
+  });
+}
+
+function longSideOf(backbone: string): number {
+  const preset =
+    backbone === 'mobilenetv2' ? presets.mobilenet : backbone === 'tiny' ? presets.tiny : presets.official;
+  return (preset['data'] as { longSidePx?: number }).longSidePx ?? 0;
+}
