@@ -211,6 +211,13 @@ SPECS['Transpose'] = (
     ],
   ] as [number[], number[]][]
 ).map(([x, perm]) => ({ inputs: { x }, attrs: { perm } }));
+SPECS['Reverse'] = [
+  { inputs: { x: LARGE_SHAPE }, attrs: { dims: [1] } },
+  { inputs: { x: LARGE_SHAPE }, attrs: { dims: [2, 0] } },
+  { inputs: { x: [2, 7, 5, 3] }, attrs: { dims: [2] }, dtype: 'int32' },
+  { inputs: { x: [9] }, attrs: { dims: [-1] } },
+  { inputs: { x: [2, 3] }, attrs: { dims: [] } },
+];
 SPECS['Slice'] = [
   { inputs: { x: LARGE_SHAPE }, attrs: { begin: [1, 2, 3], size: [4, 20, 25] } },
   { inputs: { x: LARGE_SHAPE }, attrs: { begin: [1, 0, 0], size: [2, 29, 31] } },

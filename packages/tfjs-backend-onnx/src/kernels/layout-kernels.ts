@@ -3,6 +3,7 @@ import {
   type ConcatAttrs,
   type KernelConfig,
   type PadV2Attrs,
+  type ReverseAttrs,
   type SliceAttrs,
   slice_util,
   type TensorInfo,
@@ -195,5 +196,32 @@ const transpose = defineKernel<{ x: TensorInfo }, TransposeAttrs>(
   },
 );
 
+const reverse = defineKernel<{ x: TensorInfo }, ReverseAttrs>('Reverse', ({ inputs, attrs, backend }) => {
+  const { x } = inputs;
+  if (!isNumeric(x.dtype)) return callCpuKernel(backend, 'Reverse', inputs, attrs);
+  const { shape } = x;
+  const mirrored = new Set(util.parseAxisParam(attrs.dims, [...shape]));
+  const out = backend.allocate(shape, x.dtype);
+  const from = backend.numbers(x);
+  // Axes behind the last mirrored one are a contiguous run.
+  const rank = Math.max(-1, ...mirrored) + 1;
+  const run = sizeOf(shape.slice(rank));
+  const strides = util.computeStrides([...shape, 1]);
+  const steps = shape.slice(0, rank).map((_, axis) => (mirrored.has(axis) ? -1 : 1) * strides[axis]);
+  let source = 0;
+  for (const axis of mirrored) source += (shape[axis] - 1) * strides[axis];
+  const index = new Array<number>(rank).fill(0);
+  for (let to = 0; to < out.values.length; to += run) {
+    copyRun(from, source, out.values, to, run);
+    for (let axis = rank - 1; axis >= 0; axis--) {
+      source += steps[axis];
+      if (++index[axis] < shape[axis]) break;
+      source -= shape[axis] * steps[axis];
+      index[axis] = 0;
+    }
+  }
+  return out.info;
+});
+
 /** Kernels that only move values. */
-export const layoutKernels: readonly KernelConfig[] = [slice, pad, concat, transpose];
+export const layoutKernels: readonly KernelConfig[] = [slice, pad, concat, transpose, reverse];
