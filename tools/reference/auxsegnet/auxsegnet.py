@@ -42,47 +42,85 @@ def fuse_affinities(cross_att, seg, sal):
     return seg * weights[:, 0] + sal * weights[:, 1]
 
 
-class AuxSegNet(ResNet38):
-    def __init__(self, classes: int = 20, width: float = 1.0, head_channels: int = 128):
-        super().__init__(width)
-        features, h = self.bn7.num_features, head_channels
-        self.dropout7 = ChannelDropout(0.5)
-        self.fc8 = nn.Conv2d(features, classes, 1, bias=False)
-        for task, outputs in (("seg", classes + 1), ("sal", 1)):
-            self.add_module(f"{task}_conv1", nn.Conv2d(features, h, 3, padding=6, dilation=6))
-            self.add_module(f"{task}_conv2", nn.Conv2d(h, h, 3, padding=12, dilation=12))
-            self.add_module(f"{task}_conv3", nn.Conv2d(h, h, 3, padding=18, dilation=18))
-            self.add_module(f"{task}_conv4", nn.Conv2d(h, outputs, 1, bias=False))
-            self.add_module(f"{task}_att", PairwiseAttention(h))
-            self.add_module(f"{task}_g", nn.Conv2d(h, h, 1))
-            self.add_module(f"{task}_W", nn.Conv2d(h, h, 1))
+class AffinityBlock(nn.Module):
+    """Both attentions, their fusion, and what each does to the features (method description, 2.2 and 2.3)."""
+
+    def add_attention(self, task: str, channels: int):
+        self.add_module(f"{task}_att", PairwiseAttention(channels))
+        self.add_module(f"{task}_g", nn.Conv2d(channels, channels, 1))
+        self.add_module(f"{task}_W", nn.Conv2d(channels, channels, 1))
+
+    def add_fusion(self):
         self.cross_att = nn.Sequential(
             nn.Conv2d(2, 2, 3, padding=1, bias=False), nn.ReLU(), nn.Conv2d(2, 2, 1)
         )
 
-    def forward(self, x):
-        features, _ = self.backbone(x)
+    def attend(self, seg, sal):
+        """Features of both tasks -> the enhanced ones and the cross-task affinity."""
+        affinity, enhanced = {}, {}
+        for task, y in (("seg", seg), ("sal", sal)):
+            layer = lambda name: getattr(self, f"{task}_{name}")  # noqa: B023, E731
+            affinity[task] = layer("att")(y)
+            enhanced[task] = y + layer("W")(propagate(affinity[task], layer("g")(y)))
+        return enhanced["seg"], enhanced["sal"], fuse_affinities(self.cross_att, affinity["seg"], affinity["sal"])
+
+
+class AffinityAlone(AffinityBlock):
+    def __init__(self, channels: int = 128):
+        super().__init__()
+        for task in ("seg", "sal"):
+            self.add_attention(task, channels)
+        self.add_fusion()
+
+    def forward(self, seg, sal):
+        return self.attend(seg, sal)
+
+
+class Heads(AffinityBlock):
+    """The three heads and the affinity, for any backbone; `outputs` is what `forward` of a network returns."""
+
+    def add_heads(self, features: int, classes: int, pixel_features: int, channels: int, dilations=(6, 12, 18)):
+        d1, d2, d3 = dilations
+        self.dropout7 = ChannelDropout(0.5)
+        self.fc8 = nn.Conv2d(features, classes, 1, bias=False)
+        for task, outputs in (("seg", classes + 1), ("sal", 1)):
+            self.add_module(f"{task}_conv1", nn.Conv2d(pixel_features, channels, 3, padding=d1, dilation=d1))
+            self.add_module(f"{task}_conv2", nn.Conv2d(channels, channels, 3, padding=d2, dilation=d2))
+            self.add_module(f"{task}_conv3", nn.Conv2d(channels, channels, 3, padding=d3, dilation=d3))
+            self.add_module(f"{task}_conv4", nn.Conv2d(channels, outputs, 1, bias=False))
+            self.add_attention(task, channels)
+        self.add_fusion()
+
+    def outputs(self, features, pixel_features):
         pooled = self.dropout7(features).mean((2, 3), keepdim=True)
-        out = {
+        layer = lambda task, name: getattr(self, f"{task}_{name}")  # noqa: E731
+        before = {
+            task: F.relu(layer(task, "conv2")(F.relu(layer(task, "conv1")(pixel_features)))) for task in ("seg", "sal")
+        }
+        seg, sal, cross = self.attend(before["seg"], before["sal"])
+        initial = {
+            task: layer(task, "conv4")(F.relu(layer(task, "conv3")(y))) for task, y in (("seg", seg), ("sal", sal))
+        }
+        return {
             "classification": self.fc8(pooled).flatten(1),
             "cam": F.conv2d(features, self.fc8.weight),
-        }
-        affinity, initial = {}, {}
-        for task in ("seg", "sal"):
-            layer = lambda name: getattr(self, f"{task}_{name}")  # noqa: B023, E731
-            y = F.relu(layer("conv2")(F.relu(layer("conv1")(features))))
-            affinity[task] = layer("att")(y)
-            y = y + layer("W")(propagate(affinity[task], layer("g")(y)))
-            initial[task] = layer("conv4")(F.relu(layer("conv3")(y)))
-        cross = fuse_affinities(self.cross_att, affinity["seg"], affinity["sal"])
-        return {
-            **out,
             "initialSaliency": initial["sal"],
             "refinedSaliency": propagate(cross, initial["sal"]),
             "initialSegmentation": initial["seg"],
             "refinedSegmentation": propagate(cross, initial["seg"]),
             "affinity": cross,
         }
+
+
+class AuxSegNet(ResNet38, Heads):
+    def __init__(self, classes: int = 20, width: float = 1.0, head_channels: int = 128):
+        super().__init__(width)
+        features = self.bn7.num_features
+        self.add_heads(features, classes, features, head_channels)
+
+    def forward(self, x):
+        features, _ = self.backbone(x)
+        return self.outputs(features, features)
 
 
 def losses(outputs, labels, sal_target, seg_target):
