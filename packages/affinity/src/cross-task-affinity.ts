@@ -1,6 +1,5 @@
-import { fuseAffinities } from '@auxseg/runtime';
+import { fuseAffinities, layerSeed } from '@auxseg/runtime';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { layerSeed } from './layer-seed.js';
 import { taskAffinity } from './task-affinity.js';
 import type { AffinityModule, AffinityOptions } from './types.js';
 

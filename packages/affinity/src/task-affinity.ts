@@ -1,7 +1,6 @@
-import { applyAffinity, conv2d, pairwiseAffinity } from '@auxseg/runtime';
+import { applyAffinity, conv2d, layerSeed, pairwiseAffinity } from '@auxseg/runtime';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { AffinityError } from './affinity-error.js';
-import { layerSeed } from './layer-seed.js';
 import type { AffinityOptions } from './types.js';
 
 /**

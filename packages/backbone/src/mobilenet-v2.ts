@@ -1,7 +1,6 @@
-import { conv2d, depthwiseConv2d } from '@auxseg/runtime';
+import { conv2d, depthwiseConv2d, layerSeed } from '@auxseg/runtime';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { BackboneError } from './backbone-error.js';
-import { layerSeed } from './layer-seed.js';
 import { type MobileNetV2Layer, mobileNetV2Layers } from './mobilenet-v2-layers.js';
 import type { Backbone } from './types.js';
 

@@ -1,7 +1,6 @@
-import { channelDropout, conv2d, frozenBatchNorm } from '@auxseg/runtime';
+import { channelDropout, conv2d, frozenBatchNorm, layerSeed } from '@auxseg/runtime';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { BackboneError } from './backbone-error.js';
-import { layerSeed } from './layer-seed.js';
 import { type BasicBlock, type BottleneckBlock, resNet38Blocks } from './resnet38-blocks.js';
 import type { Backbone } from './types.js';
 

@@ -1,7 +1,6 @@
-import { conv2d } from '@auxseg/runtime';
+import { conv2d, layerSeed } from '@auxseg/runtime';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { BackboneError } from './backbone-error.js';
-import { layerSeed } from './layer-seed.js';
 import type { Backbone } from './types.js';
 
 export interface TinyResNetOptions {

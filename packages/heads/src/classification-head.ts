@@ -1,7 +1,6 @@
-import { channelDropout, conv2d } from '@auxseg/runtime';
+import { channelDropout, conv2d, layerSeed } from '@auxseg/runtime';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { HeadsError } from './heads-error.js';
-import { layerSeed } from './layer-seed.js';
 
 export interface ClassificationHeadOptions {
   /** K, foreground classes. */

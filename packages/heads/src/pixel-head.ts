@@ -1,7 +1,6 @@
-import { conv2d } from '@auxseg/runtime';
+import { conv2d, layerSeed } from '@auxseg/runtime';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { HeadsError } from './heads-error.js';
-import { layerSeed } from './layer-seed.js';
 
 export interface PixelHeadOptions {
   /** Prefix of the layer names: `seg_conv1` ... or `sal_conv1` ... */

@@ -40,6 +40,7 @@ export {
 } from './layers/convolution-layers.js';
 export { FrozenBatchNorm, type FrozenBatchNormOptions, frozenBatchNorm } from './layers/frozen-batch-norm.js';
 export type { InitializerLike, InitializerName } from './layers/initializers.js';
+export { layerSeed } from './layers/layer-seed.js';
 export {
   ResizeBilinear,
   ResizeBilinearLike,
