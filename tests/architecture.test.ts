@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 
 /** Packages from left to right; a package may depend on those before it only (docs/concepts.md). */
@@ -39,6 +39,19 @@ test('every folder under packages is in the order and the other way round', () =
     existsSync(join('packages', name, 'package.json')),
   );
   expect(folders.sort()).toEqual([...order].sort());
+});
+
+test('commands are files of the repository: npm links none that only a build makes', () => {
+  const commands = order.flatMap((name) =>
+    Object.values((manifest(name).bin ?? {}) as Record<string, string>).map((file) =>
+      join('packages', name, file),
+    ),
+  );
+  expect(commands).toEqual([join('packages', 'cli', 'bin', 'auxseg.js')]);
+  for (const file of commands) {
+    expect(file).not.toContain(`${sep}dist${sep}`);
+    expect(readFileSync(file, 'utf8')).toMatch(/^#!/);
+  }
 });
 
 describe.each(order)('%s', (name) => {
