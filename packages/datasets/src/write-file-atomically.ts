@@ -1,23 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { writeFileAtomic } from '@auxseg/formats/node';
 import { DatasetError } from './dataset-error.js';
 
 /** Writes a file through a temporary one beside it, fsync and rename, so that a killed run leaves no half file. @throws DatasetError 'write-failed'. */
 export async function writeFileAtomically(file: string, content: Uint8Array | string): Promise<void> {
   const temporary = join(dirname(file), `.${basename(file)}.${randomBytes(4).toString('hex')}.tmp`);
   try {
-    await mkdir(dirname(file), { recursive: true });
-    const handle = await open(temporary, 'wx');
-    try {
-      await handle.writeFile(content);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
+    await writeFileAtomic(file, content, { temporary });
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {});
     throw new DatasetError(
       'write-failed',
       `Could not write ${file}: ${(error as Error).message}. Check that the folder is writable and the disk has room.`,

@@ -39,12 +39,13 @@ let temporaryCount = 0;
 
 // Loaded when first used, so that browsers can import the package for its pure parts.
 async function loadNode() {
-  const [fs, path, os] = await Promise.all([
+  const [fs, path, os, { writeFileAtomic }] = await Promise.all([
     import('node:fs/promises'),
     import('node:path'),
     import('node:os'),
+    import('@auxseg/formats/node'),
   ]);
-  return { fs, path, os };
+  return { fs, path, os, writeFileAtomic };
 }
 
 function checkId(id: string): void {
@@ -116,19 +117,12 @@ export function openLabelStore(dir: string): LabelStore {
   async function writeAtomically(kind: LabelKind, id: string, bytes: Uint8Array): Promise<void> {
     const target = pathOf(kind, id);
     const folder = await prepare(kind);
-    const { fs, path, os } = await loadNode();
+    const { path, os, writeFileAtomic } = await loadNode();
     const temporary = path.join(folder, `.tmp-${os.hostname()}-${process.pid}-${temporaryCount++}.png`);
     try {
-      const handle = await fs.open(temporary, 'wx');
-      try {
-        await handle.writeFile(bytes);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await fs.rename(temporary, target);
+      // Labels are small and many, and made again when one is missing: the folder need not be flushed for each.
+      await writeFileAtomic(target, bytes, { temporary, syncFolder: false });
     } catch (error) {
-      await fs.rm(temporary, { force: true }).catch(() => {});
       throw unwritable(target, error);
     }
   }

@@ -1,5 +1,6 @@
-import { appendFile, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { appendFile, mkdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFileAtomic } from '@auxseg/formats/node';
 import { AuxSegNetError } from '../auxsegnet-error.js';
 import type { Recipe } from '../recipe.js';
 
@@ -47,19 +48,9 @@ export class RunDirectory {
 
   async write(relative: string, bytes: Uint8Array | string): Promise<void> {
     const path = this.path(relative);
-    const temporary = `${path}.${process.pid}.tmp`;
     try {
-      await mkdir(dirname(path), { recursive: true });
-      const file = await open(temporary, 'w');
-      try {
-        await file.writeFile(bytes);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(temporary, path);
+      await writeFileAtomic(path, bytes);
     } catch (cause) {
-      await rm(temporary, { force: true }).catch(() => {});
       throw storageError(path, cause);
     }
   }

@@ -1,10 +1,5 @@
-import { constants } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
-import path from 'node:path';
+import { writeFileAtomic as writeAtomically } from '@auxseg/formats/node';
 import { TrainerError } from '../trainer-error.js';
-
-/** One temporary name per file, so that what a kill leaves behind is overwritten by the next write. */
-const TEMPORARY_SUFFIX = '.tmp';
 
 /**
  * Replaces a file by write-to-temporary, fsync, rename: a reader sees the old bytes or the new ones, after a kill too.
@@ -13,36 +8,11 @@ const TEMPORARY_SUFFIX = '.tmp';
  * @throws TrainerError DISK_FULL, UNWRITABLE (path, bytes, cause); the old file is untouched then
  */
 export async function writeFileAtomic(file: string, bytes: Uint8Array | string): Promise<void> {
-  const temporary = file + TEMPORARY_SUFFIX;
-  const size = typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.byteLength;
   try {
-    await mkdir(path.dirname(file), { recursive: true });
-    const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, 0o666);
-    try {
-      await handle.writeFile(bytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-    await syncFolder(path.dirname(file));
+    await writeAtomically(file, bytes);
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
+    const size = typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.byteLength;
     throw explain(error as NodeJS.ErrnoException, file, size);
-  }
-}
-
-/** Makes the rename itself durable; some file systems and Windows refuse to sync a folder, which is no loss of data. */
-async function syncFolder(folder: string): Promise<void> {
-  try {
-    const handle = await open(folder, constants.O_RDONLY);
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  } catch {
-    // Nothing to do: the file itself is complete.
   }
 }
 
