@@ -26,13 +26,14 @@ export { readMxnetParams, writeMxnetParams } from './mxnet-params.js';
 export { type NpyHeader, readNpy, readNpyHeader, writeNpy } from './npy.js';
 export { readNpz, writeNpz } from './npz.js';
 export { readClassLabelsNpy, readPickledNpy } from './pickled-npy.js';
-export type { PngColorType, PngInfo } from './png-decode.js';
+export type { DecodedPng, PngColorType, PngInfo } from './png-decode.js';
 export { readPngInfo } from './png-info.js';
 export {
   type PyTorchCheckpoint,
   type PyTorchCheckpointOptions,
   readPyTorchCheckpoint,
 } from './pytorch-checkpoint.js';
+export { readPngSamples } from './read-png-samples.js';
 export { detectWeightsFormat, readWeights, type Weights, type WeightsFormat } from './read-weights.js';
 export { resizeBilinear } from './resize-bilinear.js';
 export { resizeNearest } from './resize-nearest.js';

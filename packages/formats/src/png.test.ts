@@ -6,6 +6,7 @@ import { FormatError } from './format-error.js';
 import { readGrayPng, writeGrayPng } from './grey-png.js';
 import { readIndexedPng, writeIndexedPng } from './indexed-png.js';
 import { readPngInfo } from './png-info.js';
+import { readPngSamples } from './read-png-samples.js';
 import { readRgbPng, writeRgbPng } from './rgb-png.js';
 import { fromBase64, readFixture } from './testing/fixtures.js';
 import { vocPalette } from './voc-palette.js';
@@ -49,6 +50,7 @@ describe('PNG', () => {
       } else {
         expect(() => readIndexedPng(file)).toThrow(FormatError);
       }
+      if (item.samples) expect(Array.from(readPngSamples(file).samples)).toEqual(item.samples);
       if (item.rgb) expect(Array.from(readRgbPng(file).data)).toEqual(item.rgb);
       if (item.grey) expect(Array.from(readGrayPng(file).data)).toEqual(item.grey);
       if (depth === 16 && type === 'grey') {
