@@ -29,7 +29,12 @@ export {
   runNetwork,
 } from './network.js';
 export { type NetworkConfig, networkConfigSchema } from './network-config.js';
-export { loadOfficialStateDict, type OfficialLoadReport, officialStateDict } from './official-state-dict.js';
+export {
+  loadClassifierStateDict,
+  loadOfficialStateDict,
+  type OfficialLoadReport,
+  officialStateDict,
+} from './official-state-dict.js';
 export { type PresetName, presetNames, presets } from './presets.js';
 export {
   type Branch,

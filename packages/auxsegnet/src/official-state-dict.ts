@@ -61,8 +61,14 @@ export function loadOfficialStateDict(
       wrong.push(`${place.name}: expected [${place.shape}], got [${tensor.shape}]`);
       continue;
     }
-    const data = fromPyTorch(weight.originalName, shape, tensor.data as Float32Array);
-    ours.set(weight.originalName, { dtype: 'float32', shape: [...shape], data });
+    ours.set(weight.originalName, {
+      dtype: 'float32',
+      shape: [...shape],
+      // Converted when it is copied into the model, one at a time: a large checkpoint is not held a second time.
+      get data() {
+        return fromPyTorch(weight.originalName, shape, tensor.data as Float32Array);
+      },
+    });
   }
   if (wrong.length > 0) {
     throw new AuxSegNetError(
@@ -93,4 +99,41 @@ export function loadOfficialStateDict(
   }
   const { loaded } = loadTensors(model, ours, { strict: false, source });
   return { loaded, missing, unexpected, unused };
+}
+
+/**
+ * Loads a ResNet-38 classifier checkpoint (PSA, SEAM and their kin: the backbone and `fc8.weight`) into a classifier.
+ *
+ * A `fc8.weight` of K + 1 rows, as SEAM's, has the background's first, which is left out. Further tensors, such as SEAM's
+ * `f9.weight`, are reported, and an error only when `strict`; missing ones always are, since training would start from noise.
+ * @throws AuxSegNetError BAD_WEIGHTS listing what is missing, unexpected or of another shape
+ */
+export function loadClassifierStateDict(
+  model: tfl.LayersModel,
+  stateDict: TensorMap,
+  { strict = false, source = 'the classifier checkpoint' }: { strict?: boolean; source?: string } = {},
+): OfficialLoadReport {
+  const tensors: TensorMap = new Map(
+    [...stateDict].map(([name, tensor]) => [name.replace(/^module\./, ''), tensor]),
+  );
+  const fc8 = tensors.get('fc8.weight');
+  const kernel = model.weights.find((weight) => weight.originalName === 'fc8/kernel');
+  const [rows] = fc8?.shape ?? [];
+  const features = fc8?.shape[1] ?? 0;
+  if (fc8 !== undefined && kernel !== undefined && rows === (kernel.shape[3] as number) + 1) {
+    tensors.set('fc8.weight', {
+      dtype: 'float32',
+      shape: [rows - 1, ...fc8.shape.slice(1)],
+      data: (fc8.data as Float32Array).slice(features),
+    });
+  }
+  const report = loadOfficialStateDict(model, tensors, { strict, source });
+  if (report.missing.length > 0) {
+    throw new AuxSegNetError(
+      'BAD_WEIGHTS',
+      `Expected ${source} to hold a whole ResNet-38 classifier; ${report.missing.length} missing (${report.missing.slice(0, 4).join(', ')}). \`auxseg weights inspect\` lists what it holds.`,
+      { missing: report.missing },
+    );
+  }
+  return report;
 }

@@ -144,6 +144,8 @@ export const recipeSchema = z.strictObject({
   network: networkConfigSchema,
   classifier: z.strictObject({
     ...scheduleShape,
+    /** resnet38: a trained classifier (PSA's, SEAM's: `fc8.weight` beside the backbone) that is taken instead of training one. */
+    weights: z.string().optional(),
     /** Output stride of the classifier's backbone where the backbone offers a choice. */
     outputStride: z.union([z.literal(4), z.literal(8), z.literal(16), z.literal(32)]).optional(),
   }),

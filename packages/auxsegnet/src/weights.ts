@@ -75,11 +75,19 @@ export function loadTensors(
   for (const weight of model.weights) {
     const tensor = tensors.get(weight.originalName);
     if (tensor === undefined) continue;
-    const value = tf.tensor(Float32Array.from(tensor.data as Float32Array), tensor.shape);
+    const value = tf.tensor(ownFloats(tensor.data as Float32Array), tensor.shape);
     weight.write(value);
     value.dispose();
   }
   return report;
+}
+
+/** Some backends keep the array they are given: a view would keep the whole file in memory. */
+function ownFloats(data: Float32Array): Float32Array {
+  const whole = data.byteLength === data.buffer.byteLength && data.BYTES_PER_ELEMENT === 4;
+  return whole && Object.prototype.toString.call(data) === '[object Float32Array]'
+    ? data
+    : Float32Array.from(data);
 }
 
 /** A model and what is needed to rebuild it as one safetensors file. */

@@ -1,11 +1,12 @@
 """Writes packages/auxsegnet/fixtures/inference: predictions, CAMs and label updates of small pictures of odd sizes.
 
-predict.npz, from the network of official-w32 in float64: for pictures p0, p1
+predict.npz, from the network of official-w32 in float64, with other weights in one layer: for pictures p0, p1
+    weight/<name>, scale/<name>         the weights of official-w32 that are replaced or multiplied: as they are, their
+                                        features hardly differ between positions, and one class would be everywhere
     <p>_image uint8 [H,W,3], <p>_truth uint8 [H,W] (255 = ignore)
     <p>_single uint8 [H,W]              softmax of the refined logits, upsampled, largest class; one scale
     <p>_scores [K+1,H,W]                scales 0.5 to 1.5, element-wise maximum of the softmaxes; <p>_multi its classes
     <p>_flipScores, <p>_flip            the same with the mirrored picture at every scale
-    <p>_bytes uint8 [H,W]               as _multi with OpenCV resizing the bytes (its results are rounded to grey levels)
     <p>_cams [K,h,w]                    class activation maps over scales 0.5, 1, 1.5, 2 and mirror images, h = ceil(H/4)
     miou [3]                            over p0 and p1, of single, multi and flip
 update.npz: what a network may have said about pictures u0, u1, u2, and the labels that follow
@@ -31,6 +32,11 @@ OUT = FIXTURES.parent / "inference"
 CLASSES = 4
 SCALES = (0.5, 0.75, 1.0, 1.25, 1.5)
 CAM_SCALES = (0.5, 1.0, 1.5, 2.0)
+RESCALED = {
+    "seg_conv1.weight": 10.0,
+    **{f"seg_conv{i}.bias": 0.0 for i in (1, 2, 3)},
+    **{f"seg_att.{key}.bias": 0.0 for key in ("theta", "phi")},
+}
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
 
@@ -56,24 +62,19 @@ def normalised(image: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(((image / 255 - MEAN) / STD).transpose(2, 0, 1)[None])
 
 
-def views(image: np.ndarray, scales, flip: bool, through_bytes: bool = False):
+def views(image: np.ndarray, scales, flip: bool):
     """(input, mirrored) of every view."""
     h, w = image.shape[:2]
     for scale in scales:
         size = scaled(h, scale), scaled(w, scale)
-        if through_bytes:
-            import cv2
-
-            x = normalised(cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR))
-        else:
-            x = resized(normalised(image), size)
+        x = resized(normalised(image), size)
         for mirrored in (False, True) if flip else (False,):
             yield (x.flip(3) if mirrored else x), mirrored
 
 
-def scores(net, image, scales=(1.0,), flip=False, through_bytes=False) -> np.ndarray:
+def scores(net, image, scales=(1.0,), flip=False) -> np.ndarray:
     joined = None
-    for x, mirrored in views(image, scales, flip, through_bytes):
+    for x, mirrored in views(image, scales, flip):
         probabilities = torch.softmax(net(x)["refinedSegmentation"], 1)
         probabilities = resized(probabilities.flip(3) if mirrored else probabilities, image.shape[:2])
         joined = probabilities if joined is None else torch.maximum(joined, probabilities)
@@ -101,8 +102,38 @@ def mean_iou(pairs, classes: int) -> float:
 
 
 def coarse(a: np.ndarray) -> np.ndarray:
-    """In steps of 2^-17, so that it compresses."""
-    return (np.round(a * 2**17) / 2**17).astype(np.float32)
+    """In steps of 2^-15, so that it compresses."""
+    return (np.round(a * 2**15) / 2**15).astype(np.float32)
+
+
+def spread_classes(net, images) -> None:
+    """Takes the part of seg_conv4 that says the same at every position away, and scales the rest."""
+    # Positions attend to those like them.
+    conv2 = {}
+    hook = net.seg_conv2.register_forward_hook(lambda _m, _i, out: conv2.update(f=torch.relu(out)[0].flatten(1)))
+    net(normalised(next(iter(images))))
+    hook.remove()
+    spread = (conv2["f"] - conv2["f"].mean(1, keepdim=True)).std()
+    alike = torch.eye(conv2["f"].shape[0], dtype=torch.float64) * float(np.float16(1.5 / spread))
+    for layer in (net.seg_att.theta, net.seg_att.phi):
+        layer.weight.copy_(alike[:, :, None, None])
+    means, deviations = [], []
+    for image in images:
+        for x, _ in views(image, SCALES, False):
+            seen = {}
+            hook = net.seg_conv3.register_forward_hook(lambda _m, _i, out: seen.__setitem__("f", torch.relu(out)))
+            affinity = net(x)["affinity"]
+            hook.remove()
+            refined = (affinity @ seen["f"].flatten(2).transpose(1, 2))[0]  # [L,C]
+            means.append(refined.mean(0))
+            deviations.append(refined - refined.mean(0))
+    _, sizes, directions = torch.linalg.svd(torch.stack(means), full_matrices=False)
+    print("means", sizes, "deviation", torch.cat(deviations).std(0))
+    weight = net.seg_conv4.weight[:, :, 0, 0]
+    weight = weight - (weight @ directions[:2].T) @ directions[:2]
+    logits = torch.cat(deviations) @ weight.T
+    weight = weight * (2.0 / logits.std(0, keepdim=True).T)
+    net.seg_conv4.weight.copy_(weight.float().double()[:, :, None, None])
 
 
 def predictions() -> None:
@@ -110,16 +141,28 @@ def predictions() -> None:
     state = torch.load(FIXTURES / "weights.pth", weights_only=True)
     net = AuxSegNet(CLASSES, 1 / 32, 8).eval()
     net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    for name, scale in RESCALED.items():
+        net.get_parameter(name).data.mul_(scale)
     net.double()
-    out, pairs = {}, {"single": [], "multi": [], "flip": []}
-    for name, (h, w) in (("p0", (67, 91)), ("p1", (75, 50))):
-        image = picture(rng, h, w)
+    images = {"p0": picture(rng, 67, 91), "p1": picture(rng, 75, 50)}
+    with torch.no_grad():
+        spread_classes(net, images.values())
+    rough = AuxSegNet(CLASSES, 1 / 32, 8).eval()
+    rough.load_state_dict(net.state_dict())
+    out = {f"scale/{name}": np.array([scale], np.float32) for name, scale in RESCALED.items()}
+    for name in ("seg_att.theta.weight", "seg_att.phi.weight", "seg_conv4.weight"):
+        out[f"weight/{name}"] = net.get_parameter(name).detach().float().numpy()
+    pairs = {"single": [], "multi": [], "flip": []}
+    for name, image in images.items():
+        h, w = image.shape[:2]
         with torch.no_grad():
             single = scores(net, image).argmax(0).astype(np.uint8)
             multi = scores(net, image, SCALES)
             flip = scores(net, image, SCALES, flip=True)
-            through_bytes = scores(net, image, SCALES, through_bytes=True).argmax(0).astype(np.uint8)
             cams = class_activation_maps(net, image)
+            exact, single32 = net(normalised(image)), rough(normalised(image).float())
+        for key in ("initialSegmentation", "refinedSegmentation"):
+            print(name, key, "float32's own error", float((single32[key] - exact[key]).abs().max() / exact[key].abs().max()))
         # A truth that the predictions meet in places.
         truth = np.roll(single, (5, 7), (0, 1))
         truth[h // 3 : h // 3 + 6] = 255
@@ -132,11 +175,9 @@ def predictions() -> None:
             f"{name}_truth": truth,
             f"{name}_scores": coarse(multi),
             f"{name}_flipScores": coarse(flip),
-            f"{name}_bytes": through_bytes,
             f"{name}_cams": coarse(cams),
         }
         print(name, "classes", np.bincount(single.ravel(), minlength=5), "single against multi", np.mean(single != labels["multi"]))
-        print(name, "resizing bytes instead changes", np.mean(through_bytes != labels["multi"]))
     out["miou"] = np.array([mean_iou(pairs[key], CLASSES + 1) for key in pairs])
     print("miou", out["miou"])
     np.savez_compressed(OUT / "predict.npz", **out)
@@ -148,7 +189,7 @@ def blobs(rng, n: int, h: int, w: int, count: int) -> np.ndarray:
     maps = np.full((n, h, w), -0.4)
     for k in range(n):
         for _ in range(count):
-            cy, cx, r = rng.uniform(0, h), rng.uniform(0, w), rng.uniform(0.12, 0.3) * min(h, w)
+            cy, cx, r = rng.uniform(0, h), rng.uniform(0, w), rng.uniform(0.1, 0.22) * min(h, w)
             maps[k] += rng.uniform(0.6, 1.8) * np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (2 * r * r))
     return maps + rng.normal(0, 0.05, maps.shape)
 
@@ -163,11 +204,13 @@ def updates() -> None:
         image = picture(rng, height, width)
         labels = np.zeros(CLASSES, np.uint8)
         labels[list(present)] = 1
-        original = np.clip(255 * (blobs(rng, 1, height, width, 3)[0] * 0.8 + 0.1), 0, 255).astype(np.uint8)
         cam = blobs(rng, CLASSES, h, w, 2).astype(np.float32)
-        refined = (4 * blobs(rng, 1, h, w, 3)[0] - 1).astype(np.float32)
+        strongest = torch.from_numpy(cam[list(present)].max(0).astype(np.float64))[None, None]
+        grey = 0.6 * resized(strongest, (height, width))[0, 0].numpy() + 0.3 * blobs(rng, 1, height, width, 3)[0]
+        original = np.clip(255 * grey, 0, 255).astype(np.uint8)
+        refined = (6 * blobs(rng, 1, h, w, 4)[0] - 1).astype(np.float32)
         y, x = (grid.ravel() for grid in np.mgrid[0:h, 0:w])
-        near = -((y[:, None] - y) ** 2 + (x[:, None] - x) ** 2) / 3 + rng.normal(0, 1, (h * w, h * w))
+        near = -((y[:, None] - y) ** 2 + (x[:, None] - x) ** 2) / 0.8 + rng.normal(0, 0.5, (h * w, h * w))
         affinity = torch.softmax(torch.from_numpy(near), -1).numpy()
         affinity = coarse(affinity)
 

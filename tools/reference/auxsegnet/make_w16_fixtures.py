@@ -2,7 +2,7 @@
 
 Weights are hashed_values(name) * scale + offset in float32, which both languages compute, so that the file holds only the
 scales and the statistics of the batch normalisations. Inputs: a = [2,3,97,129], b = [1,3,64,64]; outputs in float64,
-stored in steps of 2^-15 of their largest value or less. The file names are those of `auxseg weights verify`.
+stored in steps of 2^-14 of their largest value or less. The file names are those of `auxseg weights verify`.
 
     weights.json     { hashed: { name: [shape, scale, offset] }, statistics: [[name, length], ...] }
     statistics.npz   float32, the statistics one after the other
@@ -26,11 +26,11 @@ from resnet38 import FrozenBatchNorm
 
 OUT = Path(__file__).resolve().parents[3] / "packages" / "auxsegnet" / "fixtures" / "official-w16"
 CLASSES, WIDTH, HEAD_CHANNELS = 20, 1 / 16, 8
-STEPS = 2**15
+STEPS = 2**14
 
 
 def stepped(a: np.ndarray) -> np.ndarray:
-    """Rounded to a power of two near 1/STEPS of the largest value: relative error up to 1.5e-5, and a file of half the size."""
+    """Rounded to a power of two near 1/STEPS of the largest value: relative error up to 3e-5, and a file of half the size."""
     step = 2.0 ** np.floor(np.log2(float(np.abs(a).max()) / STEPS))
     return (np.round(a / step) * step).astype(np.float32)
 

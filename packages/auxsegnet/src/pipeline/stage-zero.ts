@@ -6,14 +6,18 @@ import { fuseCamAndSaliency, openLabelStore } from '@auxseg/pseudo-label';
 import * as tf from '@tensorflow/tfjs-core';
 import { imageToTensor, workingSize } from '../inference.js';
 import { type AuxSegNet, runNetwork } from '../network.js';
+import { loadClassifierStateDict } from '../official-state-dict.js';
+import { encodeModel } from '../weights.js';
 import { forEachImage, type PipelineContext } from './context.js';
 import { scorePseudoLabels } from './evaluate.js';
 import {
   classifierConfigOf,
   createInitialClassifier,
+  findFile,
   loadNetworkFile,
   weightsMetadata,
 } from './network-files.js';
+import { readTensorFile } from './tensor-file.js';
 import { trainNetwork } from './train-network.js';
 
 export const labelFolder = (stage: number) => `stage-${stage}/labels`;
@@ -39,6 +43,7 @@ export async function makeSaliency(context: PipelineContext, step: string): Prom
 export async function trainClassifier(context: PipelineContext): Promise<string> {
   const network = await createInitialClassifier(context);
   try {
+    if (context.recipe.classifier.weights !== undefined) return await takeClassifier(context, network);
     if (context.recipe.network.backbone.name === 'tiny') await calibrate(context, network);
     const losses = await trainNetwork(context, {
       phase: 'classifier',
@@ -57,6 +62,18 @@ export async function trainClassifier(context: PipelineContext): Promise<string>
   } finally {
     network.model.dispose();
   }
+}
+
+/** Puts a classifier that others trained where the trained one would be. */
+async function takeClassifier(context: PipelineContext, network: AuxSegNet): Promise<string> {
+  const { recipe, directory, searchPaths } = context;
+  const path = await findFile(recipe.classifier.weights!, searchPaths);
+  const { unexpected } = loadClassifierStateDict(network.model, await readTensorFile(path), { source: path });
+  const metadata = weightsMetadata(context, classifierConfigOf(recipe), 'classifier');
+  await directory.write('stage-0/classifier.safetensors', encodeModel(network.model, metadata));
+  const mAP = await scoreClassifier(context, network);
+  const rest = unexpected.length > 0 ? `, without ${unexpected.join(', ')}` : '';
+  return `${path}${rest}; validation mAP ${percent(mAP)}`;
 }
 
 /** Images that the backbone without pretrained weights is calibrated on. */

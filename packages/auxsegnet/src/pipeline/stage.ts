@@ -76,39 +76,65 @@ export interface LabelUpdate {
   segmentation: LabelMap;
 }
 
-/** The update of method facts, section 4, for one image. */
-export async function updateLabels(input: {
+/** What an update needs to know of an image, besides the network's outputs. */
+export interface LabelUpdateInput {
   recipe: Recipe;
-  network: AuxSegNet;
   image: RgbImage;
   labels: Uint8Array;
+  /** The off-the-shelf saliency, 0..1, at the image's size. */
   original: Float32Array;
   fusion: ReturnType<typeof fusionOptions>;
   crf: DenseCrf;
   id: string;
-}): Promise<LabelUpdate> {
-  const { recipe, network, image, labels, fusion } = input;
-  const { width, height } = image;
-  const size = workingSize(image, recipe.data.longSidePx);
-  const { camBefore, camAfter, refined, mapSize } = tf.tidy(() => {
+}
+
+/** Outputs of the network for one image, as it gave them. */
+export interface LabelUpdateOutputs {
+  cam: tf.Tensor4D; // [1,h,w,K]
+  refinedSaliency: tf.Tensor4D; // [1,h,w,1] logits
+  affinity?: tf.Tensor3D; // [1,hw,hw]
+}
+
+/** The update of method facts, section 4, for one image. */
+export async function updateLabels(input: LabelUpdateInput & { network: AuxSegNet }): Promise<LabelUpdate> {
+  const { recipe, network, image } = input;
+  const outputs = tf.tidy(() => {
+    const size = workingSize(image, recipe.data.longSidePx);
     const x = imageToTensor(image, size, recipe.network.normalization);
-    const names = [
-      'cam',
-      'refinedSaliency',
-      ...(network.outputs.includes('affinity') ? ['affinity' as const] : []),
-    ];
-    const out = runNetwork(network, x, names as ('cam' | 'refinedSaliency' | 'affinity')[]);
-    const cam = normalizeCam(out.cam as tf.Tensor4D);
+    const names = ['cam', 'refinedSaliency', 'affinity'] as const;
+    return runNetwork(
+      network,
+      x,
+      names.filter((name) => network.outputs.includes(name)),
+    );
+  }) as unknown as LabelUpdateOutputs;
+  try {
+    return await labelsFromOutputs(outputs, input);
+  } finally {
+    tf.dispose({ ...outputs });
+  }
+}
+
+/** The part of the update that follows the network; the outputs are not disposed. */
+export async function labelsFromOutputs(
+  outputs: LabelUpdateOutputs,
+  input: LabelUpdateInput,
+): Promise<LabelUpdate> {
+  const { recipe, image, labels, fusion } = input;
+  const { width, height } = image;
+  const { camBefore, camAfter, refined, mapSize } = tf.tidy(() => {
+    const cam = normalizeCam(outputs.cam);
     const after =
-      out.affinity && recipe.pseudoLabel.propagate ? propagateCam(out.affinity as tf.Tensor3D, cam) : cam;
+      outputs.affinity && recipe.pseudoLabel.propagate ? propagateCam(outputs.affinity, cam) : cam;
     const planar = (t: tf.Tensor) => tf.transpose(tf.squeeze(t, [0]), [2, 0, 1]).dataSync() as Float32Array;
     return {
       camBefore: planar(cam),
       camAfter: planar(after),
-      refined: tf.sigmoid(out.refinedSaliency).dataSync() as Float32Array,
+      refined: tf.sigmoid(outputs.refinedSaliency).dataSync() as Float32Array,
       mapSize: { width: cam.shape[2], height: cam.shape[1] },
     };
   });
+  const classes = labels.length;
   const upsample = (planes: Float32Array, channels: number) => {
     const result = new Float32Array(channels * width * height);
     const cells = mapSize.width * mapSize.height;
@@ -129,7 +155,7 @@ export async function updateLabels(input: {
     parameters: recipe.crf.saliency as never,
     id: input.id,
   });
-  const cam = upsample(camAfter, network.numClasses);
+  const cam = upsample(camAfter, classes);
   const segmentation = fuseCamAndSaliency({
     cam,
     width,
@@ -140,7 +166,7 @@ export async function updateLabels(input: {
     ...fusion,
   });
   return {
-    camBefore: upsample(camBefore, network.numClasses),
+    camBefore: upsample(camBefore, classes),
     camAfter: cam,
     refinedSaliency,
     saliency,

@@ -1,15 +1,14 @@
 import { readFile } from 'node:fs/promises';
-import {
-  readMxnetParams,
-  readNpz,
-  readPyTorchCheckpoint,
-  readSafetensors,
-  type TensorMap,
-} from '@auxseg/formats';
+import { FormatError, readWeights, type TensorMap, type Weights } from '@auxseg/formats';
 import { AuxSegNetError } from '../auxsegnet-error.js';
 
-/** Reads the tensors of a .pth, .params, .safetensors or .npz file. Throws AuxSegNetError MISSING_INPUT, FormatError. */
-export async function readTensorFile(path: string): Promise<TensorMap> {
+/**
+ * Reads a weight file of any supported format, told apart by its contents and not by its name.
+ *
+ * Tensors are views into the file's bytes and decoded when used, so that a large checkpoint is in memory once.
+ * @throws AuxSegNetError MISSING_INPUT, BAD_WEIGHTS (path; the FormatError's message)
+ */
+export async function readWeightsFile(path: string): Promise<Weights> {
   const bytes = await readFile(path).catch((cause) => {
     throw new AuxSegNetError(
       'MISSING_INPUT',
@@ -18,18 +17,14 @@ export async function readTensorFile(path: string): Promise<TensorMap> {
     );
   });
   try {
-    if (/\.(pth|pt|bin)$/.test(path)) return readPyTorchCheckpoint(bytes).tensors;
-    if (path.endsWith('.params')) return readMxnetParams(bytes);
-    if (path.endsWith('.safetensors')) return readSafetensors(bytes).tensors;
-    if (path.endsWith('.npz')) return readNpz(bytes);
+    return readWeights(bytes);
   } catch (cause) {
-    throw new AuxSegNetError('BAD_WEIGHTS', `${path}: ${(cause as Error).message}`, { path });
+    if (!(cause instanceof FormatError)) throw cause;
+    throw new AuxSegNetError('BAD_WEIGHTS', `${path}: ${cause.message}`, { path, ...cause.details });
   }
-  throw new AuxSegNetError(
-    'BAD_WEIGHTS',
-    `Expected a .pth, .params, .safetensors or .npz file, got ${path}.`,
-    {
-      path,
-    },
-  );
+}
+
+/** The tensors of a weight file; see `readWeightsFile`. */
+export async function readTensorFile(path: string): Promise<TensorMap> {
+  return (await readWeightsFile(path)).tensors;
 }
