@@ -1,10 +1,21 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readIndexedPng, writeGrayPng, writeIndexedPng, writeRgbPng } from '@auxseg/formats';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import sharp from 'sharp';
 import { checkData, type DataFindingCode, type DataReport } from './check-data.js';
+import { parsePalette } from './parse-palette.js';
 import { repairMask } from './repair-mask.js';
+import { repairMasks } from './repair-masks.js';
 import { synthesizeDataset } from './synthesize-dataset.js';
 import { vocXml, writeVocFolder } from './voc-folder.test.helper.js';
 
@@ -88,7 +99,7 @@ describe('checkData', () => {
     writeFileSync(mask('size'), writeIndexedPng({ width: 9, height: 12, data: new Uint8Array(108).fill(8) }));
     writeFileSync(mask('none'), writeIndexedPng({ width: 12, height: 9, data: new Uint8Array(108) }));
     rmSync(mask('nomask'));
-    rmSync(image('gone'));
+    rmSync(image('gone')); // its mask stays behind
     copyFileSync(image('ok'), image('copy'));
     copyFileSync(mask('ok'), mask('copy'));
     writeFileSync(join(base, 'Annotations/copy.xml'), vocXml('cat'));
@@ -106,6 +117,7 @@ describe('checkData', () => {
       'label-mask-disagreement',
       'mask-not-indexed',
       'mask-value',
+      'mask-without-image',
       'mask-without-palette',
       'missing-image',
       'missing-mask',
@@ -121,6 +133,14 @@ describe('checkData', () => {
     expect(finding(report, 'duplicate-across-splits')?.examples).toEqual(['ok (train) = copy (val)']);
     expect(finding(report, 'missing-image')?.examples[0]).toMatch(/gone\.jpg/);
     expect(finding(report, 'unlisted-image')?.count).toBe(2);
+    expect(finding(report, 'mask-without-image')?.examples).toEqual([mask('gone')]);
+    expect(finding(report, 'mask-not-indexed')?.repair).toContain(
+      `auxseg data convert ${base} --repair-masks`,
+    );
+    // Only readable masks with values of the classes count: cat against background, 255 left out.
+    expect(report.pixelFrequency.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 12);
+    expect(report.pixelFrequency[8]).toBeGreaterThan(0.5);
+    expect(report.pixelFrequency).toHaveLength(21);
     for (const f of report.findings) expect(f.repair.length).toBeGreaterThan(15);
     const severities = report.findings.map((f) => f.severity);
     expect([...severities].sort()).toEqual(severities);
@@ -168,6 +188,22 @@ describe('checkData', () => {
       'missing-labels',
       'missing-mask',
     ]);
+    // Splits of one's own labels are compared as lists are.
+    writeFileSync(
+      join(own, 'labels.csv'),
+      'file,labels,split\na.png,x,train\nb.png,y,val\nc.png,x,\ne.png,x|y,val\n',
+    );
+    copyFileSync(join(own, 'a.png'), join(own, 'e.png'));
+    writeFileSync(
+      join(own, 'masks/z.png'),
+      writeIndexedPng({ width: 4, height: 4, data: new Uint8Array(16) }),
+    );
+    const withSplits = await checkData({ root: own, workers: 0 });
+    expect(withSplits.splits).toEqual({ train: 1, val: 2 });
+    expect(withSplits.classFrequency).toEqual({ train: [1, 0], val: [1, 2] });
+    expect(finding(withSplits, 'duplicate-across-splits')?.examples).toEqual(['a (train) = e (val)']);
+    expect(finding(withSplits, 'unlisted-image')?.examples).toEqual([join(own, 'c.png')]);
+    expect(finding(withSplits, 'mask-without-image')?.examples).toEqual([join(own, 'masks/z.png')]);
     await expect(checkData({ root: join(root, 'nowhere') })).rejects.toThrow(/data folder at .*nowhere/);
   });
 });
@@ -186,4 +222,77 @@ test('repairMask looks colours up in the palette and names a colour that is none
   expect(() => repairMask(writeRgbPng({ width: 3, height: 2, data: rgb }), 'm.png')).toThrow(
     /rgb\(3, 0, 0\) at pixel \(0, 0\)/,
   );
+});
+
+test('repairMask: indices in all channels, grey with alpha, 16 bits', async () => {
+  const indices = [0, 3, 20, 255, 15, 8];
+  const size = { width: 3, height: 2 };
+  // What cv2.imwrite makes of a label array repeated over three or four channels.
+  for (const channels of [3, 4] as const) {
+    const data = Uint8Array.from({ length: 6 * channels }, (_, i) =>
+      channels === 4 && i % 4 === 3 ? 255 : indices[Math.floor(i / channels)],
+    );
+    const png = await sharp(data, { raw: { ...size, channels } })
+      .png()
+      .toBuffer();
+    expect(Array.from(repairMask(png, 'm.png').data)).toEqual(indices);
+  }
+  const withAlpha = await sharp(Uint8Array.from(indices.flatMap((v) => [v, 128])), {
+    raw: { ...size, channels: 2 },
+  })
+    .png()
+    .toBuffer();
+  expect(Array.from(repairMask(withAlpha, 'm.png').data)).toEqual(indices);
+  const deep = (values: number[]) =>
+    sharp(Uint16Array.from(values), { raw: { ...size, channels: 1 } })
+      .toColourspace('grey16')
+      .png()
+      .toBuffer();
+  expect(Array.from(repairMask(await deep(indices), 'm.png').data)).toEqual(indices);
+  expect(() => repairMask(new Uint8Array(3), 'm.png')).toThrow(/m\.png/);
+  const instances = await deep([0, 1001, 2, 3, 4, 5]);
+  expect(() => repairMask(instances, 'm.png')).toThrow(/found 1001 at pixel \(1, 0\).*class mask/s);
+});
+
+test('repairMasks writes what can be repaired, copies what is right, and lists the rest', async () => {
+  const own = join(root, 'repair');
+  const out = join(root, 'repaired');
+  mkdirSync(join(own, 'masks/sub'), { recursive: true });
+  const paint = (...colors: number[][]) =>
+    writeRgbPng({ width: colors.length, height: 1, data: Uint8Array.from(colors.flat()) });
+  const palette = writeIndexedPng({ width: 2, height: 1, data: Uint8Array.of(0, 2) });
+  writeFileSync(join(own, 'masks/a.png'), paint([10, 10, 10], [250, 0, 0], [224, 224, 192], [0, 0, 250]));
+  writeFileSync(join(own, 'masks/sub/b.png'), palette);
+  writeFileSync(join(own, 'masks/c.png'), writeGrayPng({ width: 2, height: 1, data: Uint8Array.of(0, 1) }));
+  writeFileSync(join(own, 'masks/d.png'), paint([10, 10, 10], [128, 5, 5]));
+  writeFileSync(join(own, 'masks/e.png'), palette.subarray(0, 60));
+  const colors = parsePalette(
+    '# label:color_rgb:parts:actions\nbackground:10,10,10::\nrust 250 0 0\n#0000fa\n',
+    'p',
+  );
+  const result = await repairMasks({ root: own, out, palette: colors });
+  expect(result).toMatchObject({ masks: 5, repaired: 2, unchanged: 1 });
+  expect(result.failed.map(({ file }) => file)).toEqual([join(own, 'masks/d.png'), join(own, 'masks/e.png')]);
+  expect(result.failed[0].reason).toMatch(/rgb\(128, 5, 5\) at pixel \(1, 0\)/);
+  const a = readIndexedPng(readFileSync(join(out, 'masks/a.png')));
+  expect(Array.from(a.data)).toEqual([0, 1, 255, 2]);
+  expect(a.palette).toHaveLength(768);
+  expect(readFileSync(join(out, 'masks/sub/b.png')).equals(palette)).toBe(true);
+  expect(readIndexedPng(readFileSync(join(out, 'masks/c.png'))).palette).toHaveLength(768);
+  expect(existsSync(join(out, 'masks/d.png'))).toBe(false);
+  // In place, from a plain folder of masks.
+  rmSync(join(own, 'masks/d.png'));
+  rmSync(join(own, 'masks/e.png'));
+  const masks = join(own, 'masks');
+  expect(await repairMasks({ root: masks, out: masks, palette: colors })).toMatchObject({
+    repaired: 2,
+    failed: [],
+  });
+  expect(await repairMasks({ root: masks, out: masks })).toMatchObject({ repaired: 0, unchanged: 3 });
+  await expect(repairMasks({ root: join(root, 'nowhere'), out })).rejects.toMatchObject({
+    code: 'missing-file',
+  });
+  expect(() => parsePalette('background', 'p')).toThrow(/line 1 of p.*"background"/);
+  expect(() => parsePalette('0 0 300', 'p')).toThrow(/line 1/);
+  expect(() => parsePalette('\n', 'p')).toThrow(/found 0/);
 });

@@ -8,6 +8,7 @@ import { openCocoDataset } from './open-coco-dataset.js';
 import { openFolderDataset } from './open-folder-dataset.js';
 import { openVocDataset } from './open-voc-dataset.js';
 import { parseList } from './parse-list.js';
+import { recogniseLayout } from './recognise-layout.js';
 import type { Dataset } from './types.js';
 import { createWorkerPool } from './worker-pool.js';
 
@@ -27,6 +28,7 @@ export type DataFindingCode =
   | 'unusable-labels'
   | 'missing-image'
   | 'missing-mask'
+  | 'mask-without-image'
   | 'missing-labels'
   | 'unlisted-image'
   | 'unreadable-image'
@@ -53,6 +55,8 @@ export interface DataReport {
   readonly classFrequency: Readonly<Record<string, readonly number[]>>;
   /** Images of all splits that carry both classes; the diagonal counts single classes: [K][K]. */
   readonly coOccurrence: readonly (readonly number[])[];
+  /** Share of the pixels of all masks by value of the class list: [K+1], 0 = background, ignored pixels left out; [] without masks. */
+  readonly pixelFrequency: readonly number[];
   readonly findings: readonly DataFinding[];
   /** True when no finding is an error. */
   readonly ok: boolean;
@@ -99,10 +103,16 @@ const FINDINGS: Record<DataFindingCode, Omit<Found, 'places'>> = {
     message: 'Images without a mask (masks are needed for evaluation only)',
     repair: 'Add the masks, or evaluate on a list of those that have one.',
   },
+  'mask-without-image': {
+    severity: 'warning',
+    message: 'Masks without an image of the same name',
+    repair: 'Rename them like their images, copy the images there, or remove the masks.',
+  },
   'missing-labels': {
     severity: 'error',
     message: 'Ids without image-level labels',
-    repair: 'Add them to the label file, or make labels from the masks with labelsFrom: masks.',
+    repair:
+      'Add them to the label file (an empty label means: none of the classes), or take them out of the lists.',
   },
   'unlisted-image': {
     severity: 'warning',
@@ -122,12 +132,14 @@ const FINDINGS: Record<DataFindingCode, Omit<Found, 'places'>> = {
   'mask-not-indexed': {
     severity: 'error',
     message: 'Masks saved in colour (RGB, RGBA) or with 16 bits instead of class indices',
-    repair: 'Run "auxseg data convert --repair-masks": it looks the colours up in the palette.',
+    repair:
+      'Run "auxseg data convert DIR --repair-masks --out DIR-repaired" and copy its masks over: it looks the colours up in the VOC palette, or in yours with --palette.',
   },
   'mask-without-palette': {
     severity: 'warning',
     message: 'Masks that look black: grey PNGs of class indices without a palette (they are read correctly)',
-    repair: 'Run "auxseg data convert --repair-masks" to give them the VOC palette.',
+    repair:
+      'Nothing is needed; "auxseg data convert DIR --repair-masks --out DIR-repaired" writes them with the VOC palette, so that they show.',
   },
   'mask-value': {
     severity: 'error',
@@ -193,7 +205,7 @@ export async function checkData(options: CheckDataOptions): Promise<DataReport> 
     found.places.push(place);
     findings.set(code, found);
   };
-  const layout = await recognise(root);
+  const layout = await recogniseLayout(root);
   const splits =
     layout === 'voc'
       ? await planVoc(root, options.splits, report)
@@ -208,13 +220,16 @@ export async function checkData(options: CheckDataOptions): Promise<DataReport> 
   const pool = workers > 0 ? createWorkerPool<InspectJob, SampleInspection>(workers) : null;
   const keys = [...samples.keys()];
   const inspections = new Map<string, SampleInspection>();
+  // COCO's regions are rasterised after the images have been read.
+  const rasters = layout === 'coco' ? splits.reduce((n, s) => n + s.samples.length, 0) : 0;
   let done = 0;
+  const progress = (): void => options.onProgress?.(++done, keys.length + rasters);
   try {
     await mapConcurrently(keys, Math.max(1, 2 * workers), async (key) => {
       const { id, image, mask } = samples.get(key) as PlannedSample;
       const job: InspectJob = { kind: 'inspect', id, image, mask };
       inspections.set(key, await (pool ? pool.submit(job).result : inspectSample(job)));
-      options.onProgress?.(++done, keys.length);
+      progress();
     });
   } finally {
     await pool?.close();
@@ -222,7 +237,9 @@ export async function checkData(options: CheckDataOptions): Promise<DataReport> 
 
   for (const key of keys)
     judge(samples.get(key) as PlannedSample, inspections.get(key) as SampleInspection, report);
-  await checkCocoTruth(splits, report);
+  const pixels = new Map<number, number>();
+  for (const key of keys) countPixels(samples.get(key) as PlannedSample, inspections.get(key), pixels);
+  await checkCocoTruth(splits, inspections, report, pixels, progress);
   findDuplicates(splits, inspections, report);
 
   const classes = splits.find((s) => s.dataset)?.dataset?.classes ?? [];
@@ -246,9 +263,11 @@ export async function checkData(options: CheckDataOptions): Promise<DataReport> 
     }
   }
 
+  const total = [...pixels.values()].reduce((a, b) => a + b, 0);
   const list: DataFinding[] = [...findings].map(([code, { places, ...words }]) => ({
     code,
     ...words,
+    repair: words.repair.replaceAll('DIR', options.root.replace(/\/+$/, '')),
     count: places.length,
     examples: places.slice(0, MAX_EXAMPLES),
   }));
@@ -260,6 +279,7 @@ export async function checkData(options: CheckDataOptions): Promise<DataReport> 
     splits: Object.fromEntries(splits.map((s) => [s.name, s.samples.length])),
     classFrequency,
     coOccurrence,
+    pixelFrequency: total > 0 ? ['', ...classes].map((_, v) => (pixels.get(v) ?? 0) / total) : [],
     findings: list,
     ok: list.every((f) => f.severity !== 'error'),
     imagesRead: keys.length,
@@ -283,16 +303,6 @@ interface PlannedSplit {
   readonly name: string;
   readonly dataset?: Dataset;
   readonly samples: PlannedSample[];
-}
-
-async function recognise(root: string): Promise<DataReport['layout']> {
-  const names = await readdir(root);
-  if (names.includes('JPEGImages')) return 'voc';
-  if (names.includes('annotations')) {
-    const files = await readdir(join(root, 'annotations')).catch(() => [] as string[]);
-    if (files.some((f) => /^instances_.*\.json$/.test(f))) return 'coco';
-  }
-  return 'folder';
 }
 
 /** Sorts an error of opening a split into findings; missing files and labels are reported one by one. */
@@ -383,6 +393,12 @@ async function planVoc(
     }
     plans.push({ name, dataset: open, samples });
   }
+  const stems = new Set([...present].map((file) => basename(file, extname(file))));
+  for (const folder of ['SegmentationClass', 'SegmentationClassAug']) {
+    for (const file of (await readdir(join(root, folder)).catch(() => [] as string[])).sort())
+      if (/\.png$/i.test(file) && !file.startsWith('.') && !stems.has(basename(file, extname(file))))
+        report('mask-without-image', join(root, folder, file));
+  }
   for (const file of present) {
     const id = basename(file, extname(file));
     if (!wanted && !listed.has(id) && !file.startsWith('.'))
@@ -442,37 +458,60 @@ async function planFolder(
   wanted: readonly string[] | undefined,
   report: Report,
 ): Promise<PlannedSplit[]> {
-  const names = wanted ?? ['all'];
   const plans: PlannedSplit[] = [];
-  for (const name of names) {
-    const open = (): ReturnType<typeof openFolderDataset> =>
-      openFolderDataset({
+  let names = wanted ?? [];
+  const expected = new Set<string>();
+  let maskRoot = '';
+  if (!wanted) {
+    try {
+      const all = await openFolderDataset({
         root,
-        split: wanted ? name : undefined,
         unlabelled: 'skip',
-        onMissing: (file) => report('missing-image', file),
+        onMissing: () => {},
         onUnlabelled: (file) => report('missing-labels', file),
       });
+      names = all.splits;
+      if (all.truth) {
+        maskRoot = join(root, 'masks');
+        for (const id of all.ids) for (const file of maskCandidates(root, all, id)) expected.add(file);
+      }
+      if (names.length > 0)
+        for (const id of all.ids)
+          if (!names.includes(all.splitOf(id))) report('unlisted-image', all.imageFile(id));
+    } catch (error) {
+      reportOpening(error, 'all', report);
+      return plans;
+    }
+  }
+  for (const name of names.length > 0 ? names : ['all']) {
     try {
-      const dataset = await open();
+      const dataset = await openFolderDataset({
+        root,
+        split: names.length > 0 ? name : undefined,
+        unlabelled: 'skip',
+        onMissing: (file) => report('missing-image', `${file} (${name})`),
+        onUnlabelled: wanted ? (file) => report('missing-labels', file) : undefined,
+      });
       const mapping = new Int16Array(256).fill(-1);
       for (let k = 0; k <= dataset.classes.length; k++) mapping[k] = k;
       mapping[255] = 255;
       const samples: PlannedSample[] = [];
       for (const id of dataset.ids) {
-        const mask = dataset.truth ? dataset.maskFile(id) : undefined;
-        const hasMask =
-          mask !== undefined &&
-          (await stat(mask).then(
-            () => true,
-            () => false,
-          ));
-        if (mask && !hasMask) report('missing-mask', mask);
+        const candidates = dataset.truth ? maskCandidates(root, dataset, id) : [];
+        let mask: string | undefined;
+        for (const file of candidates) {
+          expected.add(file);
+          mask ??= await stat(file).then(
+            () => file,
+            () => undefined,
+          );
+        }
+        if (candidates.length > 0 && mask === undefined) report('missing-mask', candidates[0]);
         samples.push({
           key: dataset.imageFile(id),
           id,
           image: dataset.imageFile(id),
-          mask: hasMask ? mask : undefined,
+          mask,
           labels: dataset.imageLabels(id),
           mapping,
         });
@@ -482,7 +521,24 @@ async function planFolder(
       reportOpening(error, name, report);
     }
   }
+  if (maskRoot !== '') {
+    const found = await readdir(maskRoot, { withFileTypes: true, recursive: true });
+    for (const entry of found) {
+      const file = join(entry.parentPath, entry.name);
+      if (entry.isFile() && /\.png$/i.test(file) && !entry.name.startsWith('.') && !expected.has(file))
+        report('mask-without-image', file);
+    }
+  }
   return plans;
+}
+
+/** Where the mask of an image of one's own may lie: like the image's path, or by its id. */
+function maskCandidates(
+  root: string,
+  dataset: Awaited<ReturnType<typeof openFolderDataset>>,
+  id: string,
+): string[] {
+  return [...new Set([dataset.maskFile(id), join(root, 'masks', `${id}.png`)])];
 }
 
 function judge(sample: PlannedSample, seen: SampleInspection, report: Report): void {
@@ -540,18 +596,50 @@ const indices = (labels: Uint8Array): string =>
     .flatMap((l, k) => (l ? [k + 1] : []))
     .join(' ');
 
-/** Rasterises every COCO region once: damaged polygons and run lengths come to light here. */
-async function checkCocoTruth(splits: readonly PlannedSplit[], report: Report): Promise<void> {
+/** Adds a mask's pixels by label; values outside the classes and ignored ones are left out. */
+function countPixels(
+  { mapping }: PlannedSample,
+  seen: SampleInspection | undefined,
+  pixels: Map<number, number>,
+): void {
+  if (!seen?.mask || !mapping) return;
+  for (const [value, count] of Object.entries(seen.mask.counts)) {
+    const label = mapping[Number(value)];
+    if (label >= 0 && label !== 255) pixels.set(label, (pixels.get(label) ?? 0) + count);
+  }
+}
+
+/** Rasterises every COCO region once: damaged polygons and run lengths come to light here, and images of another size. */
+async function checkCocoTruth(
+  splits: readonly PlannedSplit[],
+  inspections: ReadonlyMap<string, SampleInspection>,
+  report: Report,
+  pixels: Map<number, number>,
+  progress: () => void,
+): Promise<void> {
   for (const { dataset, samples } of splits) {
     if (!dataset || !('categoryIds' in dataset)) continue;
-    for (const { id } of samples) {
+    const coco = dataset as Awaited<ReturnType<typeof openCocoDataset>>;
+    for (const { id, key } of samples) {
       try {
-        await dataset.truth?.(id);
+        const { width, height, data } = await coco.truth(id);
+        const histogram = new Uint32Array(256);
+        for (let p = 0; p < data.length; p++) histogram[data[p]]++;
+        histogram.forEach((n, label) => {
+          if (n > 0) pixels.set(label, (pixels.get(label) ?? 0) + n);
+        });
+        const image = inspections.get(key)?.image;
+        if (image && (image.width !== width || image.height !== height))
+          report(
+            'size-mismatch',
+            `${key} is ${image.width}x${image.height}, its annotations say ${width}x${height}`,
+          );
       } catch (error) {
         report('unreadable-mask', `${id}: ${(error as Error).message}`);
       }
+      progress();
     }
-    await (dataset as Awaited<ReturnType<typeof openCocoDataset>>).close();
+    await coco.close();
   }
 }
 

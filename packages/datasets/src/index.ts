@@ -25,11 +25,14 @@ export {
   type VocLabelSource,
 } from './open-voc-dataset.js';
 export { type ListEntry, parseList } from './parse-list.js';
+export { parsePalette } from './parse-palette.js';
 export { parseVocAnnotation } from './parse-voc-annotation.js';
 export { createRandom, type Random, randomPermutation } from './random.js';
 export { type ReadImageOptions, readImage, readImageSize } from './read-image.js';
 export { readMask } from './read-mask.js';
+export { recogniseLayout } from './recognise-layout.js';
 export { repairMask } from './repair-mask.js';
+export { type RepairMasksOptions, type RepairMasksResult, repairMasks } from './repair-masks.js';
 export { type SynthesizeOptions, synthesizeDataset } from './synthesize-dataset.js';
 export { SYNTHETIC_CLASSES } from './synthetic-scene.js';
 export type {

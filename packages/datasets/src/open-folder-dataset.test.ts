@@ -158,3 +158,28 @@ test('parseCsv follows RFC 4180', () => {
   ]);
   expect(parseCsv('')).toEqual([]);
 });
+
+test('splits: from a column, and from folders named like splits', async () => {
+  const csv = put('splits-csv', {
+    'a.png': null,
+    'b.png': null,
+    'labels.csv': 'file,x,split\na.png,1,val\nb.png,0,\n',
+  });
+  const all = await openFolderDataset({ root: csv });
+  expect([all.splits, all.splitOf('a'), all.splitOf('b')]).toEqual([['val'], 'val', '']);
+  const folders = put('splits-folders', {
+    'train/cat/1.png': null,
+    'train/dog/2.png': null,
+    'val/dog/3.png': null,
+  });
+  const both = await openFolderDataset({ root: folders });
+  expect([both.classes, both.splits, both.ids]).toEqual([
+    ['cat', 'dog'],
+    ['train', 'val'],
+    ['train__cat__1', 'train__dog__2', 'val__dog__3'],
+  ]);
+  expect(both.splitOf('val__dog__3')).toBe('val');
+  const val = await openFolderDataset({ root: folders, split: 'val' });
+  expect(val.classes).toEqual(['cat', 'dog']); // those of all splits: both have the same labels
+  expect([val.ids, Array.from(val.imageLabels('dog__3'))]).toEqual([['dog__3'], [0, 1]]);
+});

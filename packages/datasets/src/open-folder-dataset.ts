@@ -34,6 +34,10 @@ export interface FolderDataset extends Dataset {
   imageSource(id: string): { type: 'file'; file: string };
   maskFile(id: string): string;
   readonly layout: 'labels.csv' | 'labels.json' | 'class-folders';
+  /** The splits that the labels (or the folders) name, in their order, whichever of them was opened; [] when they name none. */
+  readonly splits: readonly string[];
+  /** The split of an image; '' when it is in none. */
+  splitOf(id: string): string;
 }
 
 const IMAGE_PATTERN = /\.(jpe?g|png|webp|tiff?|bmp|avif)$/i;
@@ -80,6 +84,7 @@ export async function openFolderDataset(options: FolderDatasetOptions): Promise<
 
   const files = new Map<string, string>();
   const labels = new Map<string, Uint8Array>();
+  const splitOf = new Map<string, string>();
   const missing: string[] = [];
   const labelled = new Set<string>();
   for (const [key, row] of table.rows) {
@@ -115,6 +120,7 @@ export async function openFolderDataset(options: FolderDatasetOptions): Promise<
     }
     files.set(id, path);
     labels.set(id, l);
+    splitOf.set(id, row.split ?? options.split ?? '');
   }
   if (options.onMissing) missing.forEach(options.onMissing);
   else if (missing.length > 0) {
@@ -190,6 +196,11 @@ export async function openFolderDataset(options: FolderDatasetOptions): Promise<
     classes,
     ids,
     layout,
+    splits: table.splits ?? [...new Set([...table.rows.values()].flatMap((row) => row.split || []))],
+    splitOf: (id) => {
+      pathOf(id);
+      return splitOf.get(id) as string;
+    },
     imageFile,
     maskFile,
     imageSource: (id) => ({ type: 'file', file: imageFile(id) }),
@@ -213,6 +224,7 @@ interface LabelTable {
   readonly rows: Map<string, LabelRow>;
   /** Class names whose order the labels themselves give. */
   readonly classes?: readonly string[];
+  readonly splits?: readonly string[];
 }
 
 async function readLabelTable(root: string, options: FolderDatasetOptions): Promise<LabelTable> {
@@ -311,27 +323,50 @@ function readJsonLabels(file: string, text: string): LabelTable {
   return { layout: 'labels.json', where: file, imageRoot: '', rows, classes };
 }
 
+/** Folder names that are splits and no classes: `<root>/<split>/<class>/<image>`. */
+const SPLIT_FOLDERS = new Set(['train', 'val', 'valid', 'validation', 'test', 'trainval', 'train_aug']);
+
 async function readClassFolders(root: string, options: FolderDatasetOptions): Promise<LabelTable> {
+  const skip = new Set([options.maskFolder ?? 'masks', 'images']);
+  const foldersOf = async (path: string): Promise<string[]> =>
+    (await readdir(path, { withFileTypes: true }))
+      .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.') && !skip.has(entry.name))
+      .map((entry) => entry.name)
+      .sort();
+  const top = await foldersOf(root);
+  const splits = top.length > 0 && top.every((name) => SPLIT_FOLDERS.has(name)) ? top : [];
   const imageRoot =
     options.split && (await isFolder(join(root, options.split))) ? join(root, options.split) : root;
+  // One split may lack a class of another; label k must mean the same in both.
+  const classes = new Set<string>();
+  for (const split of splits) for (const name of await foldersOf(join(root, split))) classes.add(name);
   const rows = new Map<string, LabelRow>();
-  const entries = await readdir(imageRoot, { withFileTypes: true });
-  const skip = new Set([options.maskFolder ?? 'masks', 'images']);
-  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    if (!entry.isDirectory() || entry.name.startsWith('.') || skip.has(entry.name)) continue;
-    for (const path of await listImages(join(imageRoot, entry.name), ''))
-      rows.set(`${entry.name}/${path}`, { names: [entry.name] });
-  }
+  const addClasses = async (folder: string, prefix: string, split?: string): Promise<void> => {
+    for (const name of await foldersOf(folder)) {
+      for (const path of await listImages(join(folder, name), ''))
+        rows.set(`${prefix}${name}/${path}`, { names: [name], split });
+    }
+  };
+  if (imageRoot === root && splits.length > 0)
+    for (const split of splits) await addClasses(join(root, split), `${split}/`, split);
+  else await addClasses(imageRoot, '');
   if (rows.size === 0) {
     throw new DatasetError(
       'missing-labels',
-      `Expected labels.csv, labels.json or one folder of images per class in ${imageRoot}, found none of them. See the README of @auxseg/datasets for the three layouts.`,
+      `Expected labels.csv, labels.json or one folder of images per class in ${imageRoot}, found none of them. See docs/own-data.md for the three layouts.`,
       {
         root: imageRoot,
       },
     );
   }
-  return { layout: 'class-folders', where: imageRoot, imageRoot, rows };
+  return {
+    layout: 'class-folders',
+    where: imageRoot,
+    imageRoot,
+    rows,
+    splits,
+    classes: classes.size > 0 ? [...classes].sort() : undefined,
+  };
 }
 
 async function chooseClasses(

@@ -59,11 +59,14 @@ export function decodeMask(bytes: Uint8Array, where: string): LabelMap {
   if (header.colorType !== 'palette' && header.colorType !== 'grey') {
     throw reject(
       `it is stored as ${header.colorType}, not as class indices`,
-      'Masks painted in the VOC colours can be repaired with "auxseg data convert --repair-masks".',
+      'Masks painted in the VOC colours, or in colours that you list, can be repaired: "auxseg data convert DIR --repair-masks --out NEW".',
     );
   }
   if (header.bitDepth === 16) {
-    throw reject('it has 16 bits a pixel', 'Save it with 8 bits: labels are 0..254 and 255.');
+    throw reject(
+      'it has 16 bits a pixel',
+      'Labels are 0..255: save it with 8 bits, or run "auxseg data convert DIR --repair-masks --out NEW".',
+    );
   }
   try {
     if (header.colorType === 'palette') {

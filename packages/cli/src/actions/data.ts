@@ -1,27 +1,19 @@
+import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import {
   checkData,
+  type DataReport,
   type Dataset,
-  openCocoDataset,
-  openFolderDataset,
-  openVocDataset,
+  parsePalette,
+  recogniseLayout,
+  repairMasks,
   synthesizeDataset,
   writeDataset,
 } from '@auxseg/datasets';
-import { openLabelStore } from '@auxseg/pseudo-label';
-import { createUnsupervisedSaliency, type SaliencyMethod } from '@auxseg/saliency';
 import { CliUsageError } from '../cli-error.js';
-import { createTerminal, formatSeconds, formatTable, type Terminal } from '../terminal.js';
-
-/** Progress with the time left, from counts. */
-function progressOf(terminal: Terminal, label: string): (done: number, total: number) => void {
-  const started = performance.now();
-  return (done, total) => {
-    const each = (performance.now() - started) / 1000 / Math.max(1, done);
-    terminal.progress(label, done, total, each * (total - done), `${(1 / each).toFixed(0)} images/s`);
-  };
-}
+import { openSplit } from '../open-split.js';
+import { progressOf } from '../progress.js';
+import { createTerminal, formatTable } from '../terminal.js';
 
 /** Options of `auxseg data check`. */
 export interface CheckOptions {
@@ -40,20 +32,11 @@ export async function check(dir: string, options: CheckOptions): Promise<void> {
     onProgress: progressOf(terminal, 'check'),
   });
   terminal.printJson(report);
-  const splits = Object.keys(report.splits);
   terminal.print(`${report.layout} layout, ${report.imagesRead} images read`);
-  terminal.print(
-    formatTable(
-      ['images with class', ...splits],
-      [
-        ...report.classes.map((name, k) => [
-          name,
-          ...splits.map((split) => String(report.classFrequency[split]?.[k] ?? 0)),
-        ]),
-        ['all', ...splits.map((split) => String(report.splits[split]))],
-      ],
-    ),
-  );
+  if (report.classes.length > 0) {
+    terminal.print(classTable(report));
+    terminal.print(`\n${coOccurrenceTable(report)}`);
+  }
   for (const { severity, message, repair, count, examples } of report.findings) {
     terminal.print(`\n${severity}: ${message} (${count})`);
     for (const place of examples.slice(0, 5)) terminal.print(`  ${place}`);
@@ -64,6 +47,47 @@ export async function check(dir: string, options: CheckOptions): Promise<void> {
     report.findings.length === 0 ? '\nNothing found.' : report.ok ? '\nNo errors.' : '\nErrors found.',
   );
   if (!report.ok) process.exitCode = 1;
+}
+
+/** Images of each split with each class, and the class's share of the mask pixels. */
+function classTable({ classes, splits, classFrequency, pixelFrequency }: DataReport): string {
+  const names = Object.keys(splits);
+  const share = (v: number) =>
+    pixelFrequency.length > 0 ? [`${(100 * pixelFrequency[v]).toFixed(1)}%`] : [];
+  return formatTable(
+    ['images with class', ...names, ...(pixelFrequency.length > 0 ? ['mask pixels'] : [])],
+    [
+      ...classes.map((name, k) => [
+        name,
+        ...names.map((split) => String(classFrequency[split]?.[k] ?? 0)),
+        ...share(k + 1),
+      ]),
+      ['all images, background', ...names.map((split) => String(splits[split])), ...share(0)],
+    ],
+  );
+}
+
+/** A matrix of more columns than this does not fit a terminal. */
+const MATRIX_CLASSES = 12;
+const PAIRS = 15;
+
+/** Images that hold both classes: a matrix, or the most frequent pairs where there are many classes. */
+function coOccurrenceTable({ classes, coOccurrence }: DataReport): string {
+  if (classes.length <= MATRIX_CLASSES) {
+    return formatTable(
+      ['images with both', ...classes],
+      classes.map((name, k) => [name, ...coOccurrence[k].map(String)]),
+    );
+  }
+  const pairs: [string, number][] = [];
+  for (let a = 0; a < classes.length; a++)
+    for (let b = a + 1; b < classes.length; b++)
+      if (coOccurrence[a][b] > 0) pairs.push([`${classes[a]} + ${classes[b]}`, coOccurrence[a][b]]);
+  pairs.sort((p, q) => q[1] - p[1]);
+  return formatTable(
+    ['most frequent pairs', 'images'],
+    pairs.slice(0, PAIRS).map(([name, n]) => [name, String(n)]),
+  );
 }
 
 /** Options of `auxseg data synthesize`. */
@@ -99,17 +123,24 @@ export async function synthesize(options: SynthesizeCommandOptions): Promise<voi
 /** Options of `auxseg data convert`. */
 export interface ConvertOptions {
   out: string;
-  from: string;
+  from?: 'voc' | 'coco' | 'folder';
   to: 'voc' | 'coco';
-  splits: string;
+  splits?: string;
+  repairMasks?: boolean;
+  palette?: string;
   json?: boolean;
 }
 
-/** Writes a data set in another layout. */
+/** Writes a data set in another layout, or its masks as class indices. */
 export async function convert(dir: string, options: ConvertOptions): Promise<void> {
+  if (options.repairMasks) return repair(dir, options);
+  if (options.palette !== undefined)
+    throw new CliUsageError('Expected --palette only together with --repair-masks.');
   const terminal = createTerminal({ json: options.json === true });
+  const layout = options.from ?? (await recogniseLayout(dir));
+  const names = (options.splits ?? 'train,val').split(',');
   const splits: Record<string, Dataset> = {};
-  for (const split of options.splits.split(',')) splits[split] = await open(dir, options.from, split);
+  for (const split of names) splits[split] = await openSplit(dir, layout, split);
   const result = await writeDataset({
     splits,
     out: options.out,
@@ -125,71 +156,27 @@ export async function convert(dir: string, options: ConvertOptions): Promise<voi
   }
 }
 
-function open(root: string, layout: string, split: string): Promise<Dataset> {
-  if (layout === 'coco') {
-    return openCocoDataset({
-      annotations: join(root, 'annotations', `instances_${split}.json`),
-      images: join(root, split),
-    });
-  }
-  return layout === 'folder' ? openFolderDataset({ root, split }) : openVocDataset({ root, split });
-}
-
-/** Options of `auxseg data saliency`. */
-export interface SaliencyOptions {
-  out: string;
-  method: SaliencyMethod;
-  split: string;
-  shard: string;
-  workers?: string;
-  json?: boolean;
-}
-
-/** Makes saliency maps of a data set. */
-export async function makeSaliency(
-  dir: string,
-  options: SaliencyOptions,
-  signal: AbortSignal,
-): Promise<void> {
+async function repair(dir: string, options: ConvertOptions): Promise<void> {
   const terminal = createTerminal({ json: options.json === true });
-  const match = /^(\d+)\/(\d+)$/.exec(options.shard);
-  const [shard, shards] = match ? [Number(match[1]), Number(match[2])] : [0, 0];
-  if (shard < 1 || shard > shards) {
-    throw new CliUsageError(
-      `Expected --shard i/n with i from 1 to n, for example 2/8, got '${options.shard}'.`,
-    );
-  }
-  const workers = options.workers === undefined ? availableParallelism() : Number(options.workers);
-  const dataset = await openVocDataset({ root: dir, split: options.split, labelsFrom: 'none' });
-  const source = createUnsupervisedSaliency({ method: options.method, workers });
-  const store = openLabelStore(options.out);
-  const ids = dataset.ids.filter((_, index) => index % shards === shard - 1);
-  const started = performance.now();
-  const progress = progressOf(terminal, 'saliency');
-  let next = 0;
-  let made = 0;
-  let skipped = 0;
-  const lane = async () => {
-    while (next < ids.length) {
-      signal.throwIfAborted();
-      const id = ids[next++];
-      if (await store.has(id, 'saliency')) skipped++;
-      else {
-        const { image } = await dataset.sample(id);
-        await store.writeSaliency(id, await source.map({ id, image }));
-        made++;
-      }
-      progress(made + skipped, ids.length);
-    }
-  };
-  try {
-    await Promise.all(Array.from({ length: workers + 2 }, lane));
-  } finally {
-    await source.close?.();
-  }
-  const seconds = (performance.now() - started) / 1000;
-  terminal.printJson({ images: ids.length, made, skipped, seconds, out: options.out });
+  const { palette } = options;
+  const text =
+    palette === undefined
+      ? undefined
+      : await readFile(palette, 'utf8').catch((cause) => {
+          throw new CliUsageError(`Expected a list of colours at ${palette}, got ${cause.code}.`);
+        });
+  const result = await repairMasks({
+    root: dir,
+    out: options.out,
+    palette: text === undefined ? undefined : parsePalette(text, palette as string),
+    onProgress: progressOf(terminal, 'repair', 'masks'),
+  });
+  terminal.printJson({ ...result, out: options.out });
+  const { masks, repaired, unchanged, failed } = result;
   terminal.print(
-    `${made} maps in ${join(options.out, 'sal')}${skipped ? ` (${skipped} were there)` : ''}, ${formatSeconds(seconds)}`,
+    `${masks} masks: ${repaired} written as class indices with a palette, ${unchanged} were so already, ${failed.length} could not be repaired; in ${options.out}`,
   );
+  for (const { reason } of failed.slice(0, 20)) terminal.print(`  ${reason}`);
+  if (failed.length > 20) terminal.print(`  and ${failed.length - 20} more`);
+  if (failed.length > 0) process.exitCode = 1;
 }

@@ -1,10 +1,6 @@
 import { type Command, Option } from 'commander';
-import type {
-  CheckOptions,
-  ConvertOptions,
-  SaliencyOptions,
-  SynthesizeCommandOptions,
-} from '../actions/data.js';
+import type { CheckOptions, ConvertOptions, SynthesizeCommandOptions } from '../actions/data.js';
+import type { SaliencyOptions } from '../actions/saliency.js';
 import { example } from '../example.js';
 
 const actions = () => import('../actions/data.js');
@@ -29,7 +25,7 @@ export function addDataCommands(program: Command, signal: AbortSignal): void {
     .addOption(new Option('--layout <name>', 'layout').choices(['voc', 'coco']).default('voc'))
     .option('--train <n>', 'training images', '400')
     .option('--val <n>', 'validation images', '100')
-    .option('--size <px>', 'side of the images', '112')
+    .option('--size <px>', 'side of the images', '96')
     .option('--classes <n>', 'classes, 2 to 6', '4')
     .option('--seed <n>', 'seed of the scenes', '0')
     .option('--json', 'print the result as JSON')
@@ -37,40 +33,92 @@ export function addDataCommands(program: Command, signal: AbortSignal): void {
     .action(async (options: SynthesizeCommandOptions) => (await actions()).synthesize(options));
   data
     .command('convert')
-    .description('write a data set in another layout')
-    .argument('<dir>', 'data set to read')
+    .description('write a data set in another layout, or with --repair-masks its masks as class indices')
+    .argument('<dir>', 'data set to read, or a folder of masks to repair')
     .requiredOption('--out <dir>', 'folder to write')
     .addOption(
-      new Option('--from <layout>', 'layout of <dir>').choices(['voc', 'coco', 'folder']).default('voc'),
+      new Option('--from <layout>', 'layout of <dir> (default: recognised)').choices([
+        'voc',
+        'coco',
+        'folder',
+      ]),
     )
     .addOption(new Option('--to <layout>', 'layout to write').choices(['voc', 'coco']).default('voc'))
-    .option('--splits <names>', 'comma-separated splits', 'train,val')
+    .option('--splits <names>', 'comma-separated splits (default: train,val)')
+    .option(
+      '--repair-masks',
+      'write RGB, RGBA, 16-bit and black-looking masks as palette PNGs of class indices; nothing else is written',
+    )
+    .option(
+      '--palette <file>',
+      'colours of RGB masks, one "r g b" on each line, background first (default: VOC)',
+    )
     .option('--seed <n>', 'accepted for uniformity; nothing is drawn')
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',
-      example('auxseg data convert coco --from coco --to voc --splits train2014,val2014 --out coco-as-voc'),
+      example(
+        'auxseg data convert coco --from coco --to voc --splits train2014,val2014 --out coco-as-voc',
+        'auxseg data convert my-data --repair-masks --palette colours.txt --out my-data-repaired',
+      ),
     )
     .action(async (dir: string, options: ConvertOptions) => (await actions()).convert(dir, options));
   data
     .command('saliency')
     .description('make saliency maps of a data set; goes on where it stopped')
-    .argument('<dir>', 'data set in VOC layout')
+    .argument('<dir>', 'data set in VOC or COCO layout, own folder, or any folder of images')
     .requiredOption('--out <dir>', 'folder for sal/<id>.png, 8-bit grey')
-    .addOption(new Option('--source <name>', 'source').choices(['unsupervised']).default('unsupervised'))
     .addOption(
-      new Option('--method <name>', 'detector').choices(['mbplus', 'rbd', 'combined']).default('combined'),
+      new Option('--source <name>', 'where the maps come from')
+        .choices(['unsupervised', 'files', 'prediction', 'constant', 'combine', 'oracle'])
+        .default('unsupervised'),
     )
-    .option('--split <name>', 'list of images', 'train')
+    .addOption(
+      new Option('--method <name>', 'unsupervised: detector')
+        .choices(['mbplus', 'rbd', 'combined'])
+        .default('combined'),
+    )
+    .option('--maps <dir>', 'files: folder of <id>.png or .jpg, grey or colour, resized to the images')
+    .option('--suffix <text>', 'files: what follows the id in file names, for example _sal')
+    .addOption(
+      new Option('--scale <name>', 'files: value / 255, or each map stretched').choices(['255', 'min-max']),
+    )
+    .option('--weights <file>', 'prediction: model.safetensors that a stage of a run wrote')
+    .option('--long-side <px>', 'prediction: working resolution (default: the preset of the network)')
+    .option('--backend <name>', 'prediction: backend (default: auto)')
+    .option('--value <v>', 'constant: 0 to 1', '0.5')
+    .option(
+      '--of <names>',
+      'combine: comma-separated mbplus, rbd, combined, files, prediction, constant, oracle',
+    )
+    .addOption(
+      new Option('--rule <name>', 'combine: how maps are merged')
+        .choices(['mean', 'max', 'product'])
+        .default('mean'),
+    )
+    .option('--crf', 'sharpen the maps with a dense CRF')
+    .addOption(
+      new Option('--from <layout>', 'layout of <dir> (default: recognised)').choices([
+        'voc',
+        'coco',
+        'folder',
+        'images',
+      ]),
+    )
+    .option('--split <name>', 'list or split of images (default: train in VOC layout, all of an own folder)')
     .option('--shard <i/n>', 'only every n-th image, from the i-th (1-based)', '1/1')
     .option('--workers <n>', 'worker threads (default: all cores)')
-    .option('--seed <n>', 'accepted for uniformity; the detectors draw nothing')
+    .option('--seed <n>', 'accepted for uniformity; the sources draw nothing')
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',
-      example('auxseg data saliency VOC2012 --split train_aug --out saliency --shard 2/8'),
+      example(
+        'auxseg data saliency VOC2012 --split train_aug --out saliency --shard 2/8',
+        'auxseg data saliency photos --source prediction --weights runs/voc-animals/stage-3/model.safetensors --out maps',
+        'auxseg data saliency VOC2012 --source combine --of combined,files --maps dss --rule mean --out merged',
+      ),
     )
     .action(async (dir: string, options: SaliencyOptions) =>
-      (await actions()).makeSaliency(dir, options, signal),
+      (await import('../actions/saliency.js')).makeSaliency(dir, options, signal),
     );
 }
