@@ -59,7 +59,10 @@ describe('all outputs at width 1/16, 20 classes, against PyTorch', () => {
       for (const tag of ['a', 'b']) {
         tf.tidy(() => {
           const { shape, data } = reference.get(`${tag}_x`)!;
-          const images = tf.transpose(tf.tensor(data as Float32Array, shape), [0, 2, 3, 1]) as tf.Tensor4D;
+          const images = tf.transpose(
+            tf.tensor4d(data as Float32Array, shape as [number, number, number, number]),
+            [0, 2, 3, 1],
+          );
           const out = runNetwork(network, images, outputNames);
           for (const name of outputNames) {
             const ours = (

@@ -103,15 +103,16 @@ export function encodeModel(model: tfl.LayersModel, metadata: WeightsMetadata): 
 /** Reads a file written by `encodeModel`; `metadata` is null for any other safetensors file. */
 export function decodeModel(bytes: Uint8Array): { tensors: TensorMap; metadata: WeightsMetadata | null } {
   const { tensors, metadata } = readSafetensors(bytes);
-  if (metadata['format'] !== 'auxseg' || !metadata['network'] || !metadata['classes'])
-    return { tensors, metadata: null };
+  return { tensors, metadata: parseWeightsMetadata(metadata) };
+}
+
+/** What the text beside the tensors of a safetensors file says about them; null when `encodeModel` did not write it. */
+export function parseWeightsMetadata(text: Record<string, string>): WeightsMetadata | null {
+  if (text['format'] !== 'auxseg' || !text['network'] || !text['classes']) return null;
   return {
-    tensors,
-    metadata: {
-      network: networkConfigSchema.parse(JSON.parse(metadata['network'])),
-      classes: JSON.parse(metadata['classes']) as string[],
-      kind: metadata['kind'] === 'classifier' ? 'classifier' : 'auxsegnet',
-    },
+    network: networkConfigSchema.parse(JSON.parse(text['network'])),
+    classes: JSON.parse(text['classes']) as string[],
+    kind: text['kind'] === 'classifier' ? 'classifier' : 'auxsegnet',
   };
 }
 

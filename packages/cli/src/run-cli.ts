@@ -17,9 +17,14 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     return typeof process.exitCode === 'number' ? process.exitCode : 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    const { message, code } = error as Error & { code?: string };
+    const { message, code, details } = error as Error & { code?: string; details?: Record<string, unknown> };
     const wrongUse = error instanceof CliUsageError || code === 'BAD_RECIPE';
     process.stderr.write(`\nerror: ${message}\n`);
+    // Weight files: the message names the first few, and the rest is often what tells the reason.
+    for (const key of ['missing', 'unexpected', 'wrong']) {
+      const names = details?.[key];
+      if (Array.isArray(names) && names.length > 4) process.stderr.write(`${key}: ${names.join(', ')}\n`);
+    }
     if (process.env['AUXSEG_DEBUG']) process.stderr.write(`${(error as Error).stack}\n`);
     return wrongUse ? 2 : 1;
   } finally {

@@ -1,7 +1,7 @@
 export type { PipelineContext, PipelineEvent } from './context.js';
 export { createNetworkSaliency, type NetworkSaliencyOptions } from './create-network-saliency.js';
 export { confusionByImage, type EvaluationInput, scorePseudoLabels, sumConfusion } from './evaluate.js';
-export { findFile, openNetworkFile } from './network-files.js';
+export { findFile, networkFromWeights, openNetworkFile } from './network-files.js';
 export { createContext, openRecipeData, type RecipeData } from './open-context.js';
 export { openSaliencySource, type SaliencySurroundings } from './open-saliency-source.js';
 export {

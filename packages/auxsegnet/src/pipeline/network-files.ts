@@ -1,13 +1,14 @@
-import { readFile } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { loadMobileNetV2Weights, loadResNet38Weights } from '@auxseg/backbone';
+import type { Weights } from '@auxseg/formats';
 import { AuxSegNetError } from '../auxsegnet-error.js';
 import { type AuxSegNet, backboneFromConfig, createClassifier, createNetworkFromConfig } from '../network.js';
 import type { NetworkConfig } from '../network-config.js';
 import type { Branch, Recipe } from '../recipe.js';
-import { decodeModel, loadTensors, type WeightsMetadata } from '../weights.js';
+import { decodeModel, loadTensors, parseWeightsMetadata, type WeightsMetadata } from '../weights.js';
 import type { PipelineContext } from './context.js';
-import { readTensorFile } from './tensor-file.js';
+import { readTensorFile, readWeightsFile } from './tensor-file.js';
 
 /** The recipe's network, or a branch's variant of it. */
 export function networkConfigOf(recipe: Recipe, branch?: Branch): NetworkConfig {
@@ -88,11 +89,19 @@ export async function loadNetworkFile(
 export async function openNetworkFile(
   path: string,
 ): Promise<{ network: AuxSegNet; metadata: WeightsMetadata }> {
-  const { tensors, metadata } = decodeModel(await readBytes(path, 'a weight file'));
+  return networkFromWeights(await readWeightsFile(path), path);
+}
+
+/** The same for a file that is read already; `path` is for messages. */
+export function networkFromWeights(
+  weights: Weights,
+  path: string,
+): { network: AuxSegNet; metadata: WeightsMetadata } {
+  const metadata = parseWeightsMetadata(weights.metadata);
   if (metadata === null) {
     throw new AuxSegNetError(
       'BAD_WEIGHTS',
-      `Expected ${path} to be written by auxseg (with the network's configuration in its metadata), got plain safetensors; name the preset and the classes with --preset and --classes.`,
+      `Expected ${path} to be written by auxseg (with the network's configuration in its metadata), got plain ${weights.format}; name the preset and the classes with --preset and --classes.`,
       { path },
     );
   }
@@ -104,7 +113,7 @@ export async function openNetworkFile(
           dropout: metadata.network.head.dropout,
         })
       : createNetworkFromConfig(metadata.network, metadata.classes.length);
-  loadTensors(network.model, tensors, { source: path });
+  loadTensors(network.model, weights.tensors, { source: path });
   return { network, metadata };
 }
 
@@ -132,18 +141,6 @@ async function loadInitialBackbone(
   }
 }
 
-async function readBytes(path: string, what: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    throw new AuxSegNetError(
-      'MISSING_INPUT',
-      `Expected ${what} at ${path}, got ${(cause as Error).message}.`,
-      { path },
-    );
-  }
-}
-
 /** First existing place of a file that a recipe names. */
 export async function findFile(
   file: string,
@@ -152,7 +149,7 @@ export async function findFile(
 ): Promise<string> {
   const candidates = isAbsolute(file) ? [file] : searchPaths.map((folder) => join(folder, file));
   for (const candidate of candidates) {
-    const found = await readFile(candidate).then(
+    const found = await access(candidate).then(
       () => true,
       () => false,
     );

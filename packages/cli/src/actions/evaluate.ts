@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { confusionByImage, sumConfusion } from '@auxseg/auxsegnet/pipeline';
+import { parseList } from '@auxseg/datasets';
 import { readIndexedPng } from '@auxseg/formats';
 import { pairedBootstrap } from '@auxseg/metrics';
 import { CliUsageError } from '../cli-error.js';
@@ -31,18 +32,7 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
       `Expected a list of ids at ${options.list}, got ${(cause as NodeJS.ErrnoException).code}.`,
     );
   });
-  const ids = text
-    .split(/\r?\n/)
-    .map((line) =>
-      line
-        .trim()
-        .split(/\s+/)[0]
-        .replace(/^.*\//, '')
-        .replace(/\.(jpg|png)$/i, ''),
-    )
-    .filter(Boolean);
-  if (ids.length === 0)
-    throw new CliUsageError(`Expected ids in ${options.list}, one a line; the file is empty.`);
+  const ids = parseList(text, options.list).map(({ id }) => id);
   const mapping = truthMapping(options.map);
   const truth = async (id: string) => {
     const path = join(options.truth, `${id}.png`);

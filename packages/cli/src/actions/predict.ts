@@ -1,4 +1,4 @@
-import { access, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import {
   type AuxSegNet,
@@ -9,13 +9,14 @@ import {
   type Recipe,
   resolveRecipe,
 } from '@auxseg/auxsegnet';
-import { openNetworkFile, readTensorFile, refineWithCrf } from '@auxseg/auxsegnet/pipeline';
+import { networkFromWeights, readWeightsFile, refineWithCrf } from '@auxseg/auxsegnet/pipeline';
 import { createDenseCrf } from '@auxseg/crf';
-import { readImage } from '@auxseg/datasets';
+import { parseList, readImage } from '@auxseg/datasets';
 import { writeIndexedPng } from '@auxseg/formats';
+import { writeFileAtomic } from '@auxseg/formats/node';
 import { useBackend } from '@auxseg/runtime';
 import { CliUsageError } from '../cli-error.js';
-import { networkFromOfficialTensors } from '../official-weights.js';
+import { describeLoadReport, networkFromOfficialTensors } from '../official-weights.js';
 
 import { createTerminal } from '../terminal.js';
 
@@ -31,6 +32,7 @@ export interface PredictCommandOptions {
   crf?: boolean;
   longSide?: string;
   head: 'initial' | 'refined';
+  strict: boolean;
   backend?: string;
   json?: boolean;
 }
@@ -49,7 +51,8 @@ export async function predict(options: PredictCommandOptions, signal: AbortSigna
   const files = await listImages(options.images, options.list);
   const backend = await useBackend((options.backend ?? 'auto') as 'auto');
   terminal.note(`backend ${backend.name}: ${backend.reason}`);
-  const { network, config, recipe } = await openWeights(options.weights, options.preset);
+  const { network, config, recipe, leftOut } = await openWeights(options);
+  if (leftOut) terminal.note(leftOut);
   const longSidePx = options.longSide === undefined ? recipe.data.longSidePx : Number(options.longSide);
   const crf = options.crf ? await createDenseCrf() : null;
   await mkdir(options.out, { recursive: true });
@@ -71,8 +74,7 @@ export async function predict(options: PredictCommandOptions, signal: AbortSigna
         head: options.head,
       });
       const map = crf ? refineWithCrf(crf, scores, image, recipe) : argmaxLabels(scores);
-      await writeFile(`${target}.tmp`, writeIndexedPng(map));
-      await rename(`${target}.tmp`, target);
+      await writeFileAtomic(target, writeIndexedPng(map), { syncFolder: false });
       done++;
     }
     const rate = (performance.now() - started) / 1000 / Math.max(1, done);
@@ -86,20 +88,23 @@ export async function predict(options: PredictCommandOptions, signal: AbortSigna
   );
 }
 
-/** Our own files say what they are; others take the preset. */
-async function openWeights(
-  path: string,
-  preset: PresetName,
-): Promise<{ network: AuxSegNet; config: NetworkConfig; recipe: Recipe }> {
-  if (path.endsWith('.safetensors')) {
-    const { network, metadata } = await openNetworkFile(path);
+/** Our own files say what they are, whatever their name; others take the preset. */
+async function openWeights({ weights: path, preset, strict }: PredictCommandOptions): Promise<{
+  network: AuxSegNet;
+  config: NetworkConfig;
+  recipe: Recipe;
+  leftOut?: string | null;
+}> {
+  const weights = await readWeightsFile(path);
+  if (weights.metadata['format'] === 'auxseg') {
+    const { network, metadata } = networkFromWeights(weights, path);
     const own = metadata.network.backbone.name;
     const presetOf: PresetName = own === 'mobilenetv2' ? 'mobilenet' : own === 'tiny' ? 'tiny' : preset;
     return { network, config: metadata.network, recipe: resolveRecipe({ preset: presetOf }) };
   }
   const recipe = resolveRecipe({ preset });
-  const made = networkFromOfficialTensors(await readTensorFile(path), recipe.network, { source: path });
-  return { ...made, recipe };
+  const made = networkFromOfficialTensors(weights.tensors, recipe.network, { source: path, strict });
+  return { ...made, recipe, leftOut: describeLoadReport(made.report) };
 }
 
 async function listImages(folder: string, list?: string): Promise<string[]> {
@@ -115,11 +120,12 @@ async function listImages(folder: string, list?: string): Promise<string[]> {
     return images.map((name) => join(folder, name));
   }
   const byId = new Map(images.map((name) => [basename(name, extname(name)), join(folder, name)]));
-  const ids = (await readFile(list, 'utf8'))
-    .split(/\r?\n/)
-    .map((line) => line.trim())
-    .filter(Boolean);
-  return ids.map((id) => {
+  const text = await readFile(list, 'utf8').catch((cause) => {
+    throw new CliUsageError(
+      `Expected a list of ids at ${list}, got ${(cause as NodeJS.ErrnoException).code}.`,
+    );
+  });
+  return parseList(text, list).map(({ id }) => {
     const found = byId.get(id);
     if (!found)
       throw new CliUsageError(`Expected an image of '${id}' (from ${list}) in ${folder}, found none.`);

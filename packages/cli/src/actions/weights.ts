@@ -1,35 +1,30 @@
-import { writeFile } from 'node:fs/promises';
 import { resolveRecipe } from '@auxseg/auxsegnet';
-import { readTensorFile } from '@auxseg/auxsegnet/pipeline';
-import { pyTorchNameOfMxnet } from '@auxseg/backbone';
-import { type TensorMap, writeNpz, writePyTorchCheckpoint, writeSafetensors } from '@auxseg/formats';
+import { readTensorFile, readWeightsFile } from '@auxseg/auxsegnet/pipeline';
+import { pyTorchNameOfMxnet, toPyTorch } from '@auxseg/backbone';
+import {
+  type TensorMap,
+  writeMxnetParams,
+  writeNpz,
+  writePyTorchCheckpoint,
+  writeSafetensors,
+} from '@auxseg/formats';
+import { writeFileAtomic } from '@auxseg/formats/node';
 import { useBackend } from '@auxseg/runtime';
 import { CliUsageError } from '../cli-error.js';
-import { describeOfficialTensors } from '../official-weights.js';
-
+import { describeLoadReport } from '../official-weights.js';
+import { recogniseWeights } from '../recognise-weights.js';
 import { createTerminal, formatTable } from '../terminal.js';
 import { verifyWeights } from '../verify-weights.js';
 
-/** Lists what a weight file holds. */
+/** Lists what a weight file holds, and which network it is of. */
 export async function inspect(file: string, options: { json?: boolean }): Promise<void> {
   const terminal = createTerminal({ json: options.json === true });
-  const tensors = await readTensorFile(file);
+  const { format, tensors, metadata } = await readWeightsFile(file);
   const rows = [...tensors].map(([name, { shape, dtype }]) => ({ name, dtype, shape }));
   const parameters = rows.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-  let fits: string | null = null;
-  try {
-    const { numClasses, config } = describeOfficialTensors(
-      tensors,
-      resolveRecipe({ preset: 'official' }).network,
-      file,
-    );
-    fits = `preset official (ResNet-38, width ${config.backbone.width}, ${numClasses} classes)`;
-  } catch {
-    if (tensors.has('Conv1/kernel')) fits = 'preset mobilenet (MobileNetV2, batch norm folded)';
-    else if (tensors.has('conv1a_weight'))
-      fits = 'initial weights of preset official (MXNet ResNet-38); convert it first';
-  }
-  terminal.printJson({ file, tensors: rows, parameters, fits });
+  await useBackend('cpu');
+  const { fits, missing, unexpected } = recogniseWeights(tensors, metadata, file);
+  terminal.printJson({ file, format, tensors: rows, parameters, fits, missing, unexpected });
   terminal.print(
     formatTable(
       ['name', 'dtype', 'shape'],
@@ -37,33 +32,52 @@ export async function inspect(file: string, options: { json?: boolean }): Promis
     ),
   );
   terminal.print(
-    `${rows.length} tensors, ${parameters} parameters; ${fits ? `fits ${fits}` : 'fits none of the presets'}`,
+    `${format}: ${rows.length} tensors, ${parameters} parameters; ${fits ? `fits ${fits}` : 'fits none of the presets'}`,
   );
+  if (missing.length > 0) terminal.print(`${missing.length} missing: ${missing.join(', ')}`);
+  if (unexpected.length > 0) terminal.print(`${unexpected.length} unexpected: ${unexpected.join(', ')}`);
 }
 
-/** Converts between weight formats. */
+const writers: Record<string, (tensors: TensorMap) => Uint8Array> = {
+  safetensors: writeSafetensors,
+  npz: writeNpz,
+  pth: writePyTorchCheckpoint,
+  params: writeMxnetParams,
+};
+
+/** Converts between weight formats. The input's format is told by its contents, the output's by its name. */
 export async function convert(
   input: string,
   output: string,
-  options: { mxnetNames?: boolean; json?: boolean },
+  options: { keepNames?: boolean; mxnetNames?: boolean; json?: boolean },
 ): Promise<void> {
   const terminal = createTerminal({ json: options.json === true });
-  let tensors = await readTensorFile(input);
-  if (input.endsWith('.params') && !options.mxnetNames) tensors = renameMxnet(tensors);
-  const writers: Record<string, (tensors: TensorMap) => Uint8Array> = {
-    safetensors: writeSafetensors,
-    npz: writeNpz,
-    pth: writePyTorchCheckpoint,
-  };
   const extension = output.slice(output.lastIndexOf('.') + 1);
   const write = writers[extension];
   if (write === undefined) {
-    throw new CliUsageError(`Expected the output to end in .safetensors, .npz or .pth, got ${output}.`);
+    throw new CliUsageError(
+      `Expected the output to end in ${Object.keys(writers)
+        .map((name) => `.${name}`)
+        .join(', ')}, got ${output}.`,
+    );
   }
-  const bytes = write(tensors);
-  await writeFile(output, bytes);
-  terminal.printJson({ input, output, tensors: tensors.size, bytes: bytes.length });
-  terminal.print(`${tensors.size} tensors, ${(bytes.length / 1e6).toFixed(1)} MB: ${output}`);
+  const { format, tensors, metadata } = await readWeightsFile(input);
+  const keep = options.keepNames === true || options.mxnetNames === true;
+  let renamed = tensors;
+  if (!keep && format === 'mxnet') renamed = renameMxnet(tensors);
+  if (!keep && metadata['format'] === 'auxseg') renamed = toPyTorchTensors(tensors);
+  if (renamed.size === 0) {
+    throw new CliUsageError(
+      `Expected tensors of ResNet-38 such as conv1a_weight in ${input}, found ${[...tensors.keys()].slice(0, 4).join(', ') || 'none'}; --keep-names converts them as they are.`,
+    );
+  }
+  const bytes = write(renamed);
+  await writeFileAtomic(output, bytes);
+  const leftOut = tensors.size - renamed.size;
+  terminal.printJson({ input, format, output, tensors: renamed.size, leftOut, bytes: bytes.length });
+  terminal.print(
+    `${renamed.size} tensors${leftOut > 0 ? ` (${leftOut} left out)` : ''}, ${(bytes.length / 1e6).toFixed(1)} MB: ${output}`,
+  );
 }
 
 /** The authors' names for an ImageNet file's; its classifier is dropped. */
@@ -72,6 +86,21 @@ function renameMxnet(tensors: TensorMap): TensorMap {
   for (const [name, tensor] of tensors) {
     const own = pyTorchNameOfMxnet(name.replace(/^(arg|aux):/, ''));
     if (own !== undefined) renamed.set(own, tensor);
+  }
+  return renamed;
+}
+
+/** The authors' names and layouts for a file of ours. */
+function toPyTorchTensors(tensors: TensorMap): TensorMap {
+  const renamed: TensorMap = new Map();
+  for (const [name, { shape, data }] of tensors) {
+    const own = toPyTorch({ name, shape, data: data as Float32Array });
+    if (own === undefined) {
+      throw new CliUsageError(
+        `Expected weights with a PyTorch counterpart, got ${name} [${shape.join(', ')}]; --keep-names converts them as they are.`,
+      );
+    }
+    renamed.set(own.name, { dtype: 'float32', shape: [...own.shape], data: own.data });
   }
   return renamed;
 }
@@ -91,9 +120,11 @@ export interface VerifyOptions {
 /** Compares our network with what PyTorch recorded. */
 export async function verify(options: VerifyOptions): Promise<void> {
   const terminal = createTerminal({ json: options.json === true });
+  const tolerance = toleranceOf('--tolerance', options.tolerance);
+  const gradientTolerance = toleranceOf('--gradient-tolerance', options.gradientTolerance);
   const backend = await useBackend((options.backend ?? 'auto') as 'auto');
   terminal.note(`backend ${backend.name}: ${backend.reason}`);
-  const result = verifyWeights({
+  const { report, ...result } = verifyWeights({
     weights: await readTensorFile(options.weights),
     reference: await readTensorFile(options.reference),
     gradients: options.gradients === undefined ? null : await readTensorFile(options.gradients),
@@ -101,8 +132,8 @@ export async function verify(options: VerifyOptions): Promise<void> {
     source: options.weights,
     strict: options.strict,
   });
-  const tolerance = Number(options.tolerance);
-  const gradientTolerance = Number(options.gradientTolerance);
+  const leftOut = describeLoadReport(report);
+  if (leftOut !== null) terminal.note(leftOut);
   const worstOutput = Math.max(...Object.values(result.outputs), result.losses ?? 0);
   const ok = worstOutput <= tolerance && (result.gradients?.worst.relNormError ?? 0) <= gradientTolerance;
   terminal.printJson(result);
@@ -123,4 +154,12 @@ export async function verify(options: VerifyOptions): Promise<void> {
       : `beyond the tolerance (${tolerance} outputs, ${gradientTolerance} gradients)`,
   );
   if (!ok) process.exitCode = 1;
+}
+
+function toleranceOf(option: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= 0)) {
+    throw new CliUsageError(`Expected ${option} to be a number such as 1e-4, got '${text}'.`);
+  }
+  return value;
 }

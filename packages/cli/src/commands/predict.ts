@@ -11,7 +11,7 @@ export function addPredictCommand(program: Command, signal: AbortSignal): void {
     .requiredOption('--weights <file>', "weights: model.safetensors of a run, or the authors' .pth")
     .requiredOption('--images <dir>', 'folder of images')
     .requiredOption('--out <dir>', 'folder for <id>.png, 8-bit palette, value = class')
-    .option('--list <file>', 'predict only these ids, one a line')
+    .option('--list <file>', "predict only these: ids, or the authors' lines of paths")
     .addOption(
       new Option('--preset <name>', 'how images become input (for .pth files; ours know)')
         .choices(['official', 'paper', 'mobilenet', 'tiny'])
@@ -27,6 +27,8 @@ export function addPredictCommand(program: Command, signal: AbortSignal): void {
     .addOption(
       new Option('--head <name>', 'which segmentation').choices(['initial', 'refined']).default('refined'),
     )
+    .option('--strict', '.pth: missing and unexpected parameters are an error', true)
+    .option('--no-strict', '.pth: load what fits and list the rest')
     .addOption(backendOption())
     .option('--seed <n>', 'accepted for uniformity; prediction draws nothing')
     .option('--json', 'print the result as JSON')
