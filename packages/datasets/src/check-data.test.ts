@@ -129,7 +129,9 @@ describe('checkData', () => {
     ]);
     expect(finding(report, 'unreadable-image')?.examples[0]).toMatch(/cut\.jpg.*truncated/);
     expect(finding(report, 'mask-value')?.examples[0]).toMatch(/value\.png: 77/);
-    expect(finding(report, 'label-mask-disagreement')?.examples).toEqual(['differs: labels [12], mask [8]']);
+    expect(finding(report, 'label-mask-disagreement')?.examples).toEqual([
+      'differs: labels [dog], mask [cat]',
+    ]);
     expect(finding(report, 'duplicate-across-splits')?.examples).toEqual(['ok (train) = copy (val)']);
     expect(finding(report, 'missing-image')?.examples[0]).toMatch(/gone\.jpg/);
     expect(finding(report, 'unlisted-image')?.count).toBe(2);
@@ -150,9 +152,11 @@ describe('checkData', () => {
     expect(finding(nested, 'id-in-two-splits')?.examples).toEqual(['all 2 of small are in train']);
     list('val', ['copy', 'nolabel']);
     rmSync(join(base, 'ImageSets/Segmentation/broken.txt'));
-    expect(
-      finding(await checkData({ root: base, workers: 0, splits: ['val'] }), 'missing-labels')?.examples,
-    ).toEqual(['val: nolabel']);
+    const val = await checkData({ root: base, workers: 0, splits: ['val'] });
+    expect(finding(val, 'missing-labels')?.examples).toEqual(['val: nolabel']);
+    // One id without labels does not hide those of the others.
+    expect(val.splits).toEqual({ val: 2 });
+    expect(val.classFrequency['val'][7]).toBe(1);
   });
 
   test('COCO and own folders', async () => {

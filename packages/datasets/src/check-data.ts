@@ -6,7 +6,7 @@ import { type InspectJob, inspectSample, type SampleInspection } from './inspect
 import { mapConcurrently } from './map-concurrently.js';
 import { openCocoDataset } from './open-coco-dataset.js';
 import { openFolderDataset } from './open-folder-dataset.js';
-import { openVocDataset } from './open-voc-dataset.js';
+import { openVocDataset, type VocDataset } from './open-voc-dataset.js';
 import { parseList } from './parse-list.js';
 import { recogniseLayout } from './recognise-layout.js';
 import type { Dataset } from './types.js';
@@ -80,6 +80,8 @@ interface Found {
 }
 
 const MAX_EXAMPLES = 20;
+/** Classes named in one line. */
+const MAX_NAMES = 8;
 
 // One place for the words, so that every finding says what to do about it.
 const FINDINGS: Record<DataFindingCode, Omit<Found, 'places'>> = {
@@ -235,14 +237,14 @@ export async function checkData(options: CheckDataOptions): Promise<DataReport> 
     await pool?.close();
   }
 
+  const classes = splits.find((s) => s.dataset)?.dataset?.classes ?? [];
   for (const key of keys)
-    judge(samples.get(key) as PlannedSample, inspections.get(key) as SampleInspection, report);
+    judge(samples.get(key) as PlannedSample, inspections.get(key) as SampleInspection, classes, report);
   const pixels = new Map<number, number>();
   for (const key of keys) countPixels(samples.get(key) as PlannedSample, inspections.get(key), pixels);
   await checkCocoTruth(splits, inspections, report, pixels, progress);
   findDuplicates(splits, inspections, report);
 
-  const classes = splits.find((s) => s.dataset)?.dataset?.classes ?? [];
   const classFrequency: Record<string, number[]> = {};
   const coOccurrence = classes.map(() => new Array<number>(classes.length).fill(0));
   const counted = new Set<string>();
@@ -258,8 +260,11 @@ export async function checkData(options: CheckDataOptions): Promise<DataReport> 
       for (const a of present) for (const b of present) coOccurrence[a][b]++;
     }
     classFrequency[name] = frequency;
-    if (dataset) {
-      for (const [k, n] of frequency.entries()) if (n === 0) report('empty-class', `${name}: ${classes[k]}`);
+    const empty = dataset ? classes.filter((_, k) => frequency[k] === 0) : [];
+    if (empty.length > 0) {
+      const shown = empty.slice(0, MAX_NAMES).join(', ');
+      const more = empty.length > MAX_NAMES ? ` and ${empty.length - MAX_NAMES} more` : '';
+      report('empty-class', `${name}: ${shown}${more}`);
     }
   }
 
@@ -351,10 +356,11 @@ async function planVoc(
     for (const e of entries) listed.add(e.id);
     // What is missing is reported and left out, until the rest can be opened.
     const gone = new Set<string>();
-    let dataset: Awaited<ReturnType<typeof openVocDataset>> | undefined;
+    const unlabelled = new Set<string>();
+    let dataset: VocDataset | undefined;
     let labelled = true;
-    for (let attempt = 0; attempt < 4 && !dataset; attempt++) {
-      const rest = entries.filter((e) => !gone.has(e.id));
+    for (let attempt = 0; attempt < 5 && !dataset; attempt++) {
+      const rest = entries.filter((e) => !gone.has(e.id) && !(labelled && unlabelled.has(e.id)));
       if (rest.length === 0) break;
       try {
         dataset = await openVocDataset({
@@ -365,33 +371,42 @@ async function planVoc(
         });
       } catch (error) {
         const missing = reportOpening(error, name, report);
-        if ((error as DatasetError).code === 'missing-file' && missing.length > 0)
+        const { code } = error as DatasetError;
+        if (code === 'missing-file' && missing.length > 0)
           for (const path of missing) gone.add(basename(path, extname(path)));
+        else if (code === 'missing-labels' && missing.length > 0)
+          for (const id of missing) unlabelled.add(id);
         else labelled = false;
       }
     }
-    if (!dataset) continue;
-    const open = dataset;
-    const masks = new Map<string, Set<string>>();
     const samples: PlannedSample[] = [];
-    for (const id of open.ids) {
-      const mask = open.maskFile(id);
-      const folder = join(mask, '..');
-      if (!masks.has(folder)) masks.set(folder, new Set(await readdir(folder).catch(() => [] as string[])));
-      const names = masks.get(folder) as Set<string>;
-      const hasMask = names.has(basename(mask));
-      if (!hasMask && names.size > 0) report('missing-mask', mask);
-      const image = open.imageFile(id);
-      samples.push({
-        key: image,
-        id,
-        image,
-        mask: hasMask ? mask : undefined,
-        labels: labelled ? open.imageLabels(id) : undefined,
-        mapping: open.maskMapping,
-      });
-    }
-    plans.push({ name, dataset: open, samples });
+    const masks = new Map<string, Set<string>>();
+    const add = async (open: VocDataset, withLabels: boolean): Promise<void> => {
+      for (const id of open.ids) {
+        const mask = open.maskFile(id);
+        const folder = join(mask, '..');
+        if (!masks.has(folder)) masks.set(folder, new Set(await readdir(folder).catch(() => [] as string[])));
+        const names = masks.get(folder) as Set<string>;
+        const hasMask = names.has(basename(mask));
+        if (!hasMask && names.size > 0) report('missing-mask', mask);
+        const image = open.imageFile(id);
+        samples.push({
+          key: image,
+          id,
+          image,
+          mask: hasMask ? mask : undefined,
+          labels: withLabels ? open.imageLabels(id) : undefined,
+          mapping: open.maskMapping,
+        });
+      }
+    };
+    if (dataset) await add(dataset, labelled);
+    // Images and masks without labels are still read.
+    const bare = entries.filter((e) => labelled && unlabelled.has(e.id) && !gone.has(e.id));
+    if (bare.length > 0)
+      await add(await openVocDataset({ root, split: name, entries: bare, labelsFrom: 'none' }), false);
+    if (samples.length === 0) continue;
+    plans.push({ name, dataset, samples });
   }
   const stems = new Set([...present].map((file) => basename(file, extname(file))));
   for (const folder of ['SegmentationClass', 'SegmentationClassAug']) {
@@ -541,11 +556,16 @@ function maskCandidates(
   return [...new Set([dataset.maskFile(id), join(root, 'masks', `${id}.png`)])];
 }
 
-function judge(sample: PlannedSample, seen: SampleInspection, report: Report): void {
+function judge(
+  sample: PlannedSample,
+  seen: SampleInspection,
+  classes: readonly string[],
+  report: Report,
+): void {
   if (seen.imageError)
     report(
       seen.imageError.code === 'missing-file' ? 'missing-image' : 'unreadable-image',
-      `${sample.image}: ${seen.imageError.message}`,
+      `${sample.image}: ${seen.imageError.reason}`,
     );
   const header = seen.maskHeader;
   if (seen.maskError) {
@@ -557,7 +577,9 @@ function judge(sample: PlannedSample, seen: SampleInspection, report: Report): v
         header.bitDepth === 16);
     report(
       colored ? 'mask-not-indexed' : 'unreadable-mask',
-      colored ? `${sample.mask} (${header?.colorType}, ${header?.bitDepth} bits)` : seen.maskError.message,
+      colored
+        ? `${sample.mask} (${header?.colorType}, ${header?.bitDepth} bits)`
+        : `${sample.mask}: ${seen.maskError.reason}`,
     );
     return;
   }
@@ -586,15 +608,10 @@ function judge(sample: PlannedSample, seen: SampleInspection, report: Report): v
     if (differs >= 0)
       report(
         'label-mask-disagreement',
-        `${sample.id}: labels [${indices(sample.labels)}], mask [${[...inMask].sort((a, b) => a - b).join(' ')}]`,
+        `${sample.id}: labels [${classes.filter((_, k) => sample.labels?.[k] === 1).join(', ')}], mask [${classes.filter((_, k) => inMask.has(k + 1)).join(', ')}]`,
       );
   }
 }
-
-const indices = (labels: Uint8Array): string =>
-  Array.from(labels)
-    .flatMap((l, k) => (l ? [k + 1] : []))
-    .join(' ');
 
 /** Adds a mask's pixels by label; values outside the classes and ignored ones are left out. */
 function countPixels(

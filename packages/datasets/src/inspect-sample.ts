@@ -11,6 +11,12 @@ export interface InspectJob {
   readonly mask?: string;
 }
 
+/** Why something could not be read: the bare reason, because the place is told beside it. */
+export interface InspectionError {
+  readonly code: string;
+  readonly reason: string;
+}
+
 /** What was found in one image and its mask. */
 export interface SampleInspection {
   readonly id: string;
@@ -19,23 +25,25 @@ export interface SampleInspection {
     readonly height: number /** SHA-256 of size and pixels. */;
     readonly hash: string;
   };
-  readonly imageError?: { readonly code: string; readonly message: string };
+  readonly imageError?: InspectionError;
   readonly mask?: {
     readonly width: number;
     readonly height: number /** Pixels by value. */;
     readonly counts: Record<number, number>;
   };
   readonly maskHeader?: PngHeader;
-  readonly maskError?: { readonly code: string; readonly message: string };
+  readonly maskError?: InspectionError;
 }
 
 /** Reads one image and its mask whole and says what is in them; what cannot be read is part of the answer, not an error. */
 export async function inspectSample(job: InspectJob): Promise<SampleInspection> {
   const result: { -readonly [P in keyof SampleInspection]: SampleInspection[P] } = { id: job.id };
-  const failure = (error: unknown): { code: string; message: string } => ({
-    code: error instanceof DatasetError ? error.code : 'unreadable-image',
-    message: (error as Error).message,
-  });
+  const failure = (error: unknown): InspectionError => {
+    const { code, details } =
+      error instanceof DatasetError ? error : { code: 'unreadable-image', details: {} };
+    const reason = (details as { reason?: unknown }).reason;
+    return { code, reason: typeof reason === 'string' ? reason : (error as Error).message };
+  };
   if (job.image !== undefined) {
     try {
       const { width, height, data } = await readImage(job.image);

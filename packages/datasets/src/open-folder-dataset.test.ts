@@ -183,3 +183,21 @@ test('splits: from a column, and from folders named like splits', async () => {
   expect(val.classes).toEqual(['cat', 'dog']); // those of all splits: both have the same labels
   expect([val.ids, Array.from(val.imageLabels('dog__3'))]).toEqual([['dog__3'], [0, 1]]);
 });
+
+test('class names with spaces: with | between labels, or listed in classes.txt', async () => {
+  const table = (rows: string) => `file,labels\n${rows}`;
+  const bars = put('names-bars', {
+    'a.png': null,
+    'b.png': null,
+    'labels.csv': table('a.png,potted plant|sofa bed\nb.png,potted plant\n'),
+  });
+  expect((await openFolderDataset({ root: bars })).classes).toEqual(['potted plant', 'sofa bed']);
+  const listed = put('names-listed', {
+    'a.png': null,
+    'b.png': null,
+    'classes.txt': 'potted plant\ncat\ndog\n',
+    'labels.csv': table('a.png,potted plant\nb.png,cat dog\n'),
+  });
+  const dataset = await openFolderDataset({ root: listed });
+  expect([...dataset.imageLabels('a'), ...dataset.imageLabels('b')]).toEqual([1, 0, 0, 0, 1, 1]);
+});

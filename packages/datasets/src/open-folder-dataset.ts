@@ -45,7 +45,8 @@ const IMAGE_PATTERN = /\.(jpe?g|png|webp|tiff?|bmp|avif)$/i;
 /**
  * Opens a folder of images with one of: `labels.csv`, `labels.json`, or one sub-folder per class.
  *
- * - labels.csv: a header, then `file,labels[,split]` with labels separated by | or ; or spaces, or one 0/1 column per class: `file,rust,crack[,split]`.
+ * - labels.csv: a header, then `file,labels[,split]` with labels separated by | or ; (or by spaces where no row has a | or ;), or one 0/1 column per
+ *   class: `file,rust,crack[,split]`.
  * - labels.json: `{"photo.jpg": ["rust"], ...}`, or `{"classes": [...], "labels": {...}, "splits": {"val": ["photo.jpg"]}}`.
  * - class folders: `<root>/<class>/<image>` or, with `split`, `<root>/<split>/<class>/<image>`.
  *
@@ -60,7 +61,8 @@ export async function openFolderDataset(options: FolderDatasetOptions): Promise<
       file: root,
     });
   }
-  const table = await readLabelTable(root, options);
+  const listed = options.classes ?? (await readClassList(root));
+  const table = await readLabelTable(root, options, listed);
   const layout = table.layout;
   const imageRoot =
     layout === 'class-folders'
@@ -71,7 +73,7 @@ export async function openFolderDataset(options: FolderDatasetOptions): Promise<
       ? [...table.rows.keys()]
       : await listImages(imageRoot, options.maskFolder ?? 'masks');
 
-  const classes = await chooseClasses(root, options, table.classes, table.rows);
+  const classes = chooseClasses(root, listed, table.classes, table.rows);
   const byKey = new Map<string, string>();
   for (const path of paths) {
     byKey.set(path, path);
@@ -227,7 +229,11 @@ interface LabelTable {
   readonly splits?: readonly string[];
 }
 
-async function readLabelTable(root: string, options: FolderDatasetOptions): Promise<LabelTable> {
+async function readLabelTable(
+  root: string,
+  options: FolderDatasetOptions,
+  listed: readonly string[] | undefined,
+): Promise<LabelTable> {
   const file =
     options.labelsFile ?? (await firstThatExists([join(root, 'labels.csv'), join(root, 'labels.json')]));
   if (file === undefined) return readClassFolders(root, options);
@@ -239,10 +245,10 @@ async function readLabelTable(root: string, options: FolderDatasetOptions): Prom
       file,
     });
   }
-  return file.endsWith('.json') ? readJsonLabels(file, text) : readCsvLabels(file, text);
+  return file.endsWith('.json') ? readJsonLabels(file, text) : readCsvLabels(file, text, listed);
 }
 
-function readCsvLabels(file: string, text: string): LabelTable {
+function readCsvLabels(file: string, text: string, listed: readonly string[] | undefined): LabelTable {
   const bad = (reason: string): DatasetError =>
     new DatasetError(
       'bad-labels',
@@ -259,6 +265,13 @@ function readCsvLabels(file: string, text: string): LabelTable {
   const splitColumn = lower.indexOf('split');
   const namesColumn = lower.findIndex((h) => ['labels', 'label', 'classes', 'class'].includes(h));
   const classColumns = header.map((_, i) => i).filter((i) => i !== fileColumn && i !== splitColumn);
+  // Spaces separate labels only where nothing else does and no known class name holds them.
+  const separated = namesColumn >= 0 && body.some((fields) => /[|;,]/.test(fields[namesColumn] ?? ''));
+  const namesIn = (field: string): string[] => {
+    const whole = field.trim();
+    if (listed?.includes(whole)) return [whole];
+    return whole.split(separated ? /\s*[|;,]\s*/ : /\s+/).filter(Boolean);
+  };
   const rows = new Map<string, LabelRow>();
   body.forEach((fields, i) => {
     const where = `row ${i + 2}`;
@@ -267,7 +280,7 @@ function readCsvLabels(file: string, text: string): LabelTable {
     const key = fields[fileColumn];
     if (!key) throw bad(`${where} names no file`);
     let names: string[];
-    if (namesColumn >= 0) names = (fields[namesColumn] ?? '').split(/\s*[|;,]\s*|\s+/).filter(Boolean);
+    if (namesColumn >= 0) names = namesIn(fields[namesColumn] ?? '');
     else {
       names = classColumns.flatMap((c) => {
         const v = (fields[c] ?? '').toLowerCase();
@@ -369,21 +382,23 @@ async function readClassFolders(root: string, options: FolderDatasetOptions): Pr
   };
 }
 
-async function chooseClasses(
+/** The names in classes.txt, when there is one. */
+async function readClassList(root: string): Promise<string[] | undefined> {
+  const text = await readFile(join(root, 'classes.txt'), 'utf8').catch(() => null);
+  return text
+    ?.replace(/^\uFEFF/, '')
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter((line) => line && line !== 'background');
+}
+
+function chooseClasses(
   root: string,
-  options: FolderDatasetOptions,
+  listed: readonly string[] | undefined,
   given: readonly string[] | undefined,
   rows: Map<string, LabelRow>,
-): Promise<string[]> {
-  if (options.classes) return [...options.classes];
-  const listed = await readFile(join(root, 'classes.txt'), 'utf8').catch(() => null);
-  const names = listed
-    ? listed
-        .replace(/^\uFEFF/, '')
-        .split(/\r?\n/)
-        .map((s) => s.trim())
-        .filter((s) => s && s !== 'background')
-    : (given ?? [...new Set([...rows.values()].flatMap((r) => r.names))].sort());
+): string[] {
+  const names = listed ?? given ?? [...new Set([...rows.values()].flatMap((r) => r.names))].sort();
   if (names.length === 0)
     throw new DatasetError(
       'bad-labels',

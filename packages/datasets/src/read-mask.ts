@@ -41,7 +41,7 @@ export function decodeMask(bytes: Uint8Array, where: string): LabelMap {
   const reject = (reason: string, remedy: string): DatasetError =>
     new DatasetError(
       'unreadable-mask',
-      `Expected a palette or 8-bit grey PNG mask in ${where}: ${reason}. ${remedy}`,
+      `Expected a palette or 8-bit grey PNG mask in ${where}: ${reason}${/[.?!]$/.test(reason) ? '' : '.'} ${remedy}`,
       {
         file: where,
         reason,

@@ -5,12 +5,12 @@ export interface SynthesizeOptions extends Omit<SyntheticDatasetOptions, 'count'
   readonly out: string;
   /** Images per split; default 400 train, 100 val. */
   readonly counts?: Readonly<Record<string, number>>;
-  readonly layout?: 'voc' | 'coco';
+  readonly layout?: WriteDatasetOptions['layout'];
   readonly imageFormat?: WriteDatasetOptions['imageFormat'];
   readonly onProgress?: WriteDatasetOptions['onProgress'];
 }
 
-/** Writes the synthetic set to disk with masks and saliency maps, in VOC (default) or COCO layout. @throws DatasetError 'bad-option', 'write-failed'. */
+/** Writes the synthetic set to disk with masks and saliency maps, in VOC (default) or COCO layout or as an own folder. @throws DatasetError 'bad-option', 'write-failed'. */
 export async function synthesizeDataset(options: SynthesizeOptions): Promise<WriteDatasetResult> {
   const {
     out,

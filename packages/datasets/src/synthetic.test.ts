@@ -5,6 +5,7 @@ import { readGrayPng } from '@auxseg/formats';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createSyntheticDataset } from './create-synthetic-dataset.js';
 import { openCocoDataset } from './open-coco-dataset.js';
+import { openFolderDataset } from './open-folder-dataset.js';
 import { openVocDataset } from './open-voc-dataset.js';
 import { synthesizeDataset } from './synthesize-dataset.js';
 import { digestDataset, writeDataset } from './write-dataset.js';
@@ -185,6 +186,24 @@ describe('on disk', () => {
       borderPx: 1,
     });
     expect(border.ignoredPixelsLost).toBeGreaterThan(0);
+  });
+
+  test('an own folder reads back too', async () => {
+    const out = join(root, 'own');
+    await synthesizeDataset({ out, counts: { train: 4, val: 2 }, size: 40, seed: 2, layout: 'folder' });
+    for (const [split, count] of [
+      ['train', 4],
+      ['val', 2],
+    ] as const) {
+      const drawn = createSyntheticDataset({ count, size: 40, seed: 2, split });
+      const read = await openFolderDataset({ root: out, split });
+      expect(read.classes).toEqual(drawn.classes);
+      expect(await digestDataset(read)).toBe(await digestDataset(drawn));
+    }
+    const set = createSyntheticDataset({ count: 2, size: 40 });
+    await expect(
+      writeDataset({ splits: { a: set, b: set }, out: join(root, 'twice'), layout: 'folder' }),
+    ).rejects.toThrow(/without common images/);
   });
 
   test('a folder that cannot be written is an error with a remedy', async () => {

@@ -22,8 +22,11 @@ export interface WriteDatasetOptions {
   /** Split name -> data set; all with the same classes. */
   readonly splits: Readonly<Record<string, Dataset>>;
   readonly out: string;
-  /** 'voc' = JPEGImages, SegmentationClass, ImageSets, image-labels.json; 'coco' = <split>/ and annotations/instances_<split>.json. */
-  readonly layout: 'voc' | 'coco';
+  /**
+   * 'voc' = JPEGImages, SegmentationClass, ImageSets, image-labels.json; 'coco' = <split>/ and annotations/instances_<split>.json;
+   * 'folder' = images/, masks/, labels.csv with a split column.
+   */
+  readonly layout: 'voc' | 'coco' | 'folder';
   /** Write truth masks where the data set has them; default true. */
   readonly masks?: boolean;
   /** Also write saliency/<id>.png, 8-bit grey. */
@@ -44,7 +47,7 @@ const JPEG_QUALITY = 95;
 const WRITES_AT_ONCE = 8;
 
 /**
- * Writes data sets to disk in VOC or COCO layout. Image files are copied byte for byte where there are any; masks become palette PNGs with
+ * Writes data sets to disk in VOC or COCO layout, or as an own folder. Image files are copied byte for byte where there are any; masks become palette PNGs with
  * values 1..K, or one compressed RLE region per class and image. Finished files are replaced atomically, so the command may be run again.
  * @throws DatasetError 'write-failed', 'bad-option', and whatever reading the data can throw.
  */
@@ -66,6 +69,7 @@ export async function writeDataset(options: WriteDatasetOptions): Promise<WriteD
     options.onProgress?.(result.images, total);
   };
   if (layout === 'voc') await writeVoc(options, classes, result, progress);
+  else if (layout === 'folder') await writeFolder(options, classes, result, progress);
   else for (const split of names) await writeCocoSplit(options, split, classes, result, progress);
   await writeFileAtomically(join(out, 'classes.txt'), `${classes.join('\n')}\n`);
   return result;
@@ -106,6 +110,43 @@ async function writeVoc(
   const json = { classes: ['background', ...classes], vocIds: [0, ...classes.map((_, k) => k + 1)], labels };
   await writeFileAtomically(join(out, 'image-labels.json'), `${JSON.stringify(json, null, 1)}\n`);
 }
+
+async function writeFolder(
+  options: WriteDatasetOptions,
+  classes: readonly string[],
+  result: Counters,
+  progress: () => void,
+): Promise<void> {
+  const { splits, out } = options;
+  const rows = new Map<string, string>();
+  for (const [split, dataset] of Object.entries(splits)) {
+    const twice = dataset.ids.find((id) => rows.has(id));
+    if (twice !== undefined) {
+      throw new DatasetError(
+        'bad-option',
+        `Expected splits without common images, ${twice} is in ${split} and in another: labels.csv gives each image one split.`,
+        { id: twice, split },
+      );
+    }
+    // Set before writing, so that the rows keep the order of the ids.
+    for (const id of dataset.ids) rows.set(id, '');
+    await mapConcurrently(dataset.ids, WRITES_AT_ONCE, async (id) => {
+      const { name } = await writeImage(dataset, id, join(out, 'images'), id, options.imageFormat);
+      const present = dataset.imageLabels(id);
+      const labels = classes.filter((_, k) => present[k] === 1).join('|');
+      rows.set(id, [name, labels, split].map(csvField).join(','));
+      if (options.masks !== false && dataset.truth) {
+        await writeFileAtomically(join(out, 'masks', `${id}.png`), writeIndexedPng(await dataset.truth(id)));
+        result.masks++;
+      }
+      await writeSaliency(options, split, id);
+      progress();
+    });
+  }
+  await writeFileAtomically(join(out, 'labels.csv'), `file,labels,split\n${[...rows.values()].join('\n')}\n`);
+}
+
+const csvField = (text: string): string => (/[",;\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
 async function writeCocoSplit(
   options: WriteDatasetOptions,

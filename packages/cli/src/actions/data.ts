@@ -93,7 +93,7 @@ function coOccurrenceTable({ classes, coOccurrence }: DataReport): string {
 /** Options of `auxseg data synthesize`. */
 export interface SynthesizeCommandOptions {
   out: string;
-  layout: 'voc' | 'coco';
+  layout: 'voc' | 'coco' | 'folder';
   train: string;
   val: string;
   size: string;
@@ -124,7 +124,7 @@ export async function synthesize(options: SynthesizeCommandOptions): Promise<voi
 export interface ConvertOptions {
   out: string;
   from?: 'voc' | 'coco' | 'folder';
-  to: 'voc' | 'coco';
+  to: 'voc' | 'coco' | 'folder';
   splits?: string;
   repairMasks?: boolean;
   palette?: string;

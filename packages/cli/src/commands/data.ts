@@ -22,7 +22,7 @@ export function addDataCommands(program: Command, signal: AbortSignal): void {
     .command('synthesize')
     .description('write the synthetic set, with masks and saliency, to disk')
     .requiredOption('--out <dir>', 'folder to write')
-    .addOption(new Option('--layout <name>', 'layout').choices(['voc', 'coco']).default('voc'))
+    .addOption(new Option('--layout <name>', 'layout').choices(['voc', 'coco', 'folder']).default('voc'))
     .option('--train <n>', 'training images', '400')
     .option('--val <n>', 'validation images', '100')
     .option('--size <px>', 'side of the images', '96')
@@ -43,7 +43,9 @@ export function addDataCommands(program: Command, signal: AbortSignal): void {
         'folder',
       ]),
     )
-    .addOption(new Option('--to <layout>', 'layout to write').choices(['voc', 'coco']).default('voc'))
+    .addOption(
+      new Option('--to <layout>', 'layout to write').choices(['voc', 'coco', 'folder']).default('voc'),
+    )
     .option('--splits <names>', 'comma-separated splits (default: train,val)')
     .option(
       '--repair-masks',
