@@ -54,6 +54,8 @@ export { type ConvolutionOptions, convolution } from './ops/convolution.js';
 export { composeFusedAffinity, type FusionWeights, fuseAffinityMaps } from './ops/fuse-affinities.js';
 export { resizeBilinear, upsampleLike } from './ops/resize-bilinear.js';
 export { frozenScaleShift } from './ops/scale-shift.js';
+export { composeSgdUpdate, type SgdUpdate, updateBySgd } from './ops/sgd-update.js';
+export { fusedSoftmaxCrossEntropy } from './ops/softmax-cross-entropy.js';
 export { prepareRuntime } from './prepare-runtime.js';
 export { recompute } from './training/recompute.js';
 export { type RunModelOptions, runModel } from './training/run-model.js';

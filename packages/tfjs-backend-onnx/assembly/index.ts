@@ -86,3 +86,68 @@ export function interpolate(a: usize, b: usize, t: f32, out: usize, n: i32): voi
     v128.store(out + i, f32x4.add(from, f32x4.mul(f32x4.sub(v128.load(b + i), from), weight)));
   }
 }
+
+/**
+ * One step of SGD with momentum: d = g + decay w; v = momentum v + d; w = w - rate v. Replaces w and v. Rounds as the five
+ * separate operations would.
+ */
+export function sgd(w: usize, v: usize, g: usize, n: i32, momentum: f32, decay: f32, rate: f32): void {
+  const momenta = f32x4.splat(momentum);
+  const decays = f32x4.splat(decay);
+  const rates = f32x4.splat(rate);
+  for (let i: usize = 0, end = <usize>n << 2; i < end; i += 16) {
+    const weight = v128.load(w + i);
+    let d = v128.load(g + i);
+    if (decay != 0) d = f32x4.add(d, f32x4.mul(weight, decays));
+    if (momentum != 0) {
+      d = f32x4.add(f32x4.mul(v128.load(v + i), momenta), d);
+      v128.store(v + i, d);
+    }
+    v128.store(w + i, f32x4.sub(weight, f32x4.mul(d, rates)));
+  }
+}
+
+/** [T][block][columns] -> [columns/block][T][block][block]; whole blocks only. */
+export function blockRows(from: usize, to: usize, taps: i32, block: i32, columns: i32): void {
+  const width = <usize>columns << 2;
+  const blockBytes = <usize>block << 2;
+  for (let k: usize = 0; k < width; k += blockBytes) {
+    let row = from + k;
+    for (let r = 0, rows = taps * block; r < rows; r++) {
+      for (let i: usize = 0; i < blockBytes; i += 16) v128.store(to + i, v128.load(row + i));
+      to += blockBytes;
+      row += width;
+    }
+  }
+}
+
+/** [T][block][columns] -> [columns/block][T reversed][column in block][row in block]; whole blocks only. */
+export function blockColumns(from: usize, to: usize, taps: i32, block: i32, columns: i32): void {
+  const width = <usize>columns << 2;
+  const blockBytes = <usize>block << 2;
+  for (let k: usize = 0; k < width; k += blockBytes) {
+    for (let t = taps - 1; t >= 0; t--) {
+      const corner = from + <usize>(t * block) * width + k;
+      for (let c: usize = 0; c < blockBytes; c += 16) {
+        for (let j: usize = 0; j < blockBytes; j += 16) {
+          // Four rows of four columns, transposed.
+          const source = corner + (c >> 2) * width + j;
+          const a = v128.load(source);
+          const b = v128.load(source + width);
+          const d = v128.load(source + 2 * width);
+          const e = v128.load(source + 3 * width);
+          const ab = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
+          const de = v128.shuffle<f32>(d, e, 0, 4, 1, 5);
+          const abHigh = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+          const deHigh = v128.shuffle<f32>(d, e, 2, 6, 3, 7);
+          const target = to + (j >> 2) * blockBytes + c;
+          v128.store(target, v128.shuffle<f64>(ab, de, 0, 2));
+          v128.store(target + blockBytes, v128.shuffle<f64>(ab, de, 1, 3));
+          v128.store(target + 2 * blockBytes, v128.shuffle<f64>(abHigh, deHigh, 0, 2));
+          v128.store(target + 3 * blockBytes, v128.shuffle<f64>(abHigh, deHigh, 1, 3));
+        }
+      }
+      to += <usize>block * blockBytes;
+    }
+  }
+}

@@ -91,6 +91,11 @@ export class ArrayPool {
     this.#dropDownTo(this.#limit());
   }
 
+  /** Whether only this pool and one tensor or kernel know the array, so that writing into it is seen by nobody else. */
+  owns(array: ArrayBufferView): boolean {
+    return this.#owned.has(array.buffer);
+  }
+
   /** Stops tracking an array because someone else may keep it: it will never be reused. */
   disown(array: ArrayBufferView): void {
     if (this.#owned.delete(array.buffer)) this.#usedBytes -= array.buffer.byteLength;

@@ -15,6 +15,9 @@ export interface ElementwiseKernels {
   maskedScale(dy: number, y: number, scale: number, rows: number, channels: number, high: number): void;
   softmaxGradient(dy: number, y: number, rows: number, columns: number): void;
   interpolate(a: number, b: number, t: number, out: number, n: number): void;
+  sgd(w: number, v: number, g: number, n: number, momentum: number, decay: number, rate: number): void;
+  blockRows(from: number, to: number, taps: number, block: number, columns: number): void;
+  blockColumns(from: number, to: number, taps: number, block: number, columns: number): void;
 }
 
 /** Kernels and the memory they work in, as floats. */

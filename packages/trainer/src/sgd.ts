@@ -1,4 +1,5 @@
 import type { TensorMap } from '@auxseg/formats';
+import { updateBySgd } from '@auxseg/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { TrainerError } from './trainer-error.js';
 import type { Optimizer } from './types.js';
@@ -55,16 +56,16 @@ export function createSgd(options: SgdOptions): Optimizer {
           );
         }
         const { variable, lrScale, weightDecay } = slot;
-        tf.tidy(() => {
-          const decayed = weightDecay === 0 ? gradient : tf.add(gradient, tf.mul(variable, weightDecay));
-          let update: tf.Tensor = decayed;
-          if (momentum !== 0) {
-            const velocity = velocities.get(name);
-            update = velocity ? tf.add(tf.mul(velocity, momentum), decayed) : decayed;
-            setVelocity(name, update);
-          }
-          // A new buffer each time: writing into the old one would leave stale packed copies in the wasm backend.
-          variable.assign(tf.sub(variable, tf.mul(update, learningRate * lrScale)));
+        if (momentum !== 0 && !velocities.has(name)) {
+          tf.tidy(() => setVelocity(name, tf.zeros(variable.shape)));
+        }
+        updateBySgd({
+          variable,
+          gradient,
+          velocity: velocities.get(name),
+          learningRate: learningRate * lrScale,
+          momentum,
+          weightDecay,
         });
       }
     },

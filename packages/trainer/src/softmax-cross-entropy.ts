@@ -1,3 +1,4 @@
+import { fusedSoftmaxCrossEntropy } from '@auxseg/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { scaleSavedGradient, tensorsAreInHostMemory } from './host-memory.js';
 import { TrainerError } from './trainer-error.js';
@@ -40,7 +41,6 @@ function hostForward(
   ignoreLabel: number,
   save: tf.GradSaveFunc,
 ): CustomGradient {
-  const x = logits.dataSync() as Float32Array;
   const y = labels.dataSync();
   const numClasses = logits.shape[3];
   let count = 0;
@@ -50,7 +50,13 @@ function hostForward(
     if (!(label >= 0 && label < numClasses)) throw badLabel(logits, label, pixel, ignoreLabel);
     count++;
   }
+  const fused = fusedSoftmaxCrossEntropy(logits, labels, ignoreLabel);
+  if (fused !== null) {
+    save([fused.gradient]);
+    return { value: fused.loss, gradFunc: (dy, [saved]) => scaleSavedGradient(dy, saved) };
+  }
   const scale = count > 0 ? 1 / count : 0;
+  const x = logits.dataSync() as Float32Array;
   const gradient = new Float32Array(x.length);
   let sum = 0;
   for (let pixel = 0, start = 0; pixel < y.length; pixel++, start += numClasses) {

@@ -170,23 +170,79 @@ async function loadWebgpu() {
   return { tfjsName: 'webgpu', reason: 'WebGPU' };
 }
 
-const loadNode = (backend: 'node' | 'node-gpu', packageName: string, reason: string) => async () => {
-  const remedy = `Install it with "npm install ${packageName}@4.22.0" (its installer downloads libtensorflow; Node below 23).`;
-  if (isBrowser())
-    throw unavailable(backend, 'it needs Node', 'Use backend "webgpu" or "wasm" in a browser.');
+/** Environment variables that name a folder in which tfjs-node is installed (see tools/tfjs-node in the repository). */
+const nodeFolders = { node: 'AUXSEG_TFJS_NODE', 'node-gpu': 'AUXSEG_TFJS_NODE_GPU' } as const;
+
+/** The backend that registered itself as "tensorflow" in this process, which has room for one. */
+let startedNode: 'node' | 'node-gpu' | null = null;
+
+/** The specifier to import a tfjs-node package by; throws RuntimeError where the folder's tfjs-core is not ours. */
+async function locateTfjsNode(backend: 'node' | 'node-gpu', packageName: string): Promise<string> {
+  const variable = nodeFolders[backend];
+  const folder = process.env[variable];
+  if (!folder) return packageName;
+  const { createRequire } = await import('node:module');
+  const { join, resolve } = await import('node:path');
+  const { pathToFileURL } = await import('node:url');
+  const { realpathSync } = await import('node:fs');
+  const require = createRequire(pathToFileURL(join(resolve(folder), 'index.js')));
+  let entry: string;
   try {
-    await importOptional(packageName);
+    entry = require.resolve(packageName);
   } catch (cause) {
-    const missing = (cause as { code?: string }).code === 'ERR_MODULE_NOT_FOUND';
     throw unavailable(
       backend,
-      missing ? `${packageName} is not installed` : `${packageName} cannot be loaded`,
-      remedy,
+      `${variable} is ${folder}, which has no ${packageName}`,
+      'Let it name a folder that tools/tfjs-node/build.mjs made.',
       cause,
     );
   }
-  if (tf.findBackendFactory('tensorflow') == null) {
-    throw unavailable(backend, `${packageName} registered no backend`, remedy);
+  const coreOf = (from: NodeJS.Require) => realpathSync(from.resolve('@tensorflow/tfjs-core'));
+  if (coreOf(createRequire(entry)) !== coreOf(createRequire(import.meta.url))) {
+    throw unavailable(
+      backend,
+      `the ${packageName} in ${folder} has a @tensorflow/tfjs-core of its own, whose gradients would replace ours`,
+      'Link that folder to this one as tools/tfjs-node/build.mjs does, or install the package beside @auxseg/runtime.',
+    );
+  }
+  return entry;
+}
+
+const loadNode = (backend: 'node' | 'node-gpu', packageName: string, reason: string) => async () => {
+  const remedy = `Install it with "npm install ${packageName}@4.22.0" (its installer downloads libtensorflow; Node below 23), or build it with tools/tfjs-node and set ${nodeFolders[backend]}.`;
+  if (isBrowser())
+    throw unavailable(backend, 'it needs Node', 'Use backend "webgpu" or "wasm" in a browser.');
+  if (startedNode != null && startedNode !== backend) {
+    throw unavailable(
+      backend,
+      `backend "${startedNode}" is loaded, and a process takes one of the two`,
+      'Ask for it in a process of its own.',
+    );
+  }
+  if (startedNode == null) {
+    const active = tf.getBackend();
+    // Its notices about instruction sets, not its warnings.
+    process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '1';
+    try {
+      await importOptional(await locateTfjsNode(backend, packageName));
+    } catch (cause) {
+      if (cause instanceof RuntimeError) throw cause;
+      const missing = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'].includes(
+        (cause as { code?: string }).code ?? '',
+      );
+      throw unavailable(
+        backend,
+        missing ? `${packageName} is not installed` : `${packageName} cannot be loaded`,
+        remedy,
+        cause,
+      );
+    }
+    if (tf.findBackendFactory('tensorflow') == null) {
+      throw unavailable(backend, `${packageName} registered no backend`, remedy);
+    }
+    startedNode = backend;
+    // Importing it makes it the active one, which looking for it must not.
+    if (active && active !== 'tensorflow') await tf.setBackend(active);
   }
   return { tfjsName: 'tensorflow', reason };
 };

@@ -14,6 +14,9 @@ interface Workspace {
 interface ArrayBackend {
   readSync(dataId: object): Float32Array;
   write(values: Float32Array, shape: number[], dtype: 'float32'): object;
+  /** Ours have these two: values without giving them up, and memory that is reused. */
+  floats?(info: tf.TensorInfo): Float32Array;
+  allocate?(shape: number[], dtype: 'float32'): { info: tf.TensorInfo; values: Float32Array };
 }
 
 type Infos = Record<string, tf.TensorInfo>;
@@ -41,7 +44,16 @@ function layOut(...sizes: number[]): number[] {
   return offsets;
 }
 
-const read = (backend: ArrayBackend, info: tf.TensorInfo) => backend.readSync(info.dataId);
+const read = (backend: ArrayBackend, info: tf.TensorInfo) =>
+  backend.floats?.(info) ?? backend.readSync(info.dataId);
+
+/** A tensor to fill in; `info` is called when that is done. */
+function create(backend: ArrayBackend, shape: number[]): { values: Float32Array; info(): tf.TensorInfo } {
+  const own = backend.allocate?.(shape, 'float32');
+  if (own !== undefined) return { values: own.values, info: () => own.info };
+  const values = new Float32Array(tf.util.sizeFromShape(shape));
+  return { values, info: () => write(backend, values, shape) };
+}
 
 function write(backend: ArrayBackend, values: Float32Array, shape: number[]): tf.TensorInfo {
   return { dataId: backend.write(values, shape, 'float32'), shape, dtype: 'float32' };
@@ -57,16 +69,16 @@ function fuseForward(backend: ArrayBackend, { seg, sal, conv1, conv2, bias }: In
   const floats = new Float32Array(memory.buffer);
   const segValues = read(backend, seg);
   const salValues = read(backend, sal);
-  const result = new Float32Array(n * l * l);
+  const result = create(backend, seg.shape);
   floats.set(numbers.conv1, weights / 4);
   for (let i = 0; i < n; i++) {
     const start = i * l * l;
     floats.set(segValues.subarray(start, start + l * l), a / 4);
     floats.set(salValues.subarray(start, start + l * l), b / 4);
     simd.fuseForward(a, b, weights, out, l, numbers.u0, numbers.u1, numbers.bias, scratch);
-    result.set(floats.subarray(out / 4, out / 4 + l * l), start);
+    result.values.set(floats.subarray(out / 4, out / 4 + l * l), start);
   }
-  return write(backend, result, seg.shape);
+  return result.info();
 }
 
 function fuseBackward(backend: ArrayBackend, inputs: Infos): tf.TensorInfo[] {
@@ -80,7 +92,7 @@ function fuseBackward(backend: ArrayBackend, inputs: Infos): tf.TensorInfo[] {
   const { memory, simd } = workspaceOf(end);
   const floats = new Float32Array(memory.buffer);
   const sources = [seg, sal, dy].map((map) => read(backend, map));
-  const results = [new Float32Array(n * l * l), new Float32Array(n * l * l)];
+  const results = [create(backend, seg.shape), create(backend, sal.shape)];
   const totals = new Float64Array(memory.buffer, sums, 39).fill(0);
   floats.set(numbers.conv1, weights / 4);
   for (let i = 0; i < n; i++) {
@@ -91,13 +103,13 @@ function fuseBackward(backend: ArrayBackend, inputs: Infos): tf.TensorInfo[] {
     simd.fuseBackward(a, b, weights, g, da, db, sums, l, numbers.u0, numbers.u1, numbers.bias, scratch);
     results.forEach((result, k) => {
       const from = [da, db][k] / 4;
-      result.set(floats.subarray(from, from + l * l), start);
+      result.values.set(floats.subarray(from, from + l * l), start);
     });
   }
   const gradients = fusionGradients(totals);
   return [
-    write(backend, results[0], seg.shape),
-    write(backend, results[1], sal.shape),
+    results[0].info(),
+    results[1].info(),
     write(backend, gradients.conv1, conv1.shape),
     write(backend, gradients.conv2, conv2.shape),
     write(backend, gradients.bias, bias.shape),
@@ -121,13 +133,13 @@ function resizeGradient(backend: ArrayBackend, { dy }: Infos, attrs: Record<stri
     new Uint8Array(memory.buffer).set(new Uint8Array(tap.buffer), offsets[3 + i]);
   });
   const source = read(backend, dy);
-  const result = new Float32Array(n * h * w * c);
+  const result = create(backend, inputShape);
   for (let i = 0; i < n; i++) {
     floats.set(source.subarray(i * oh * ow * c, (i + 1) * oh * ow * c), from / 4);
     simd.resizeGradient(from, to, 1, h, w, oh, ow, c, ...offsets.slice(3, 9), scratch);
-    result.set(floats.subarray(to / 4, to / 4 + h * w * c), i * h * w * c);
+    result.values.set(floats.subarray(to / 4, to / 4 + h * w * c), i * h * w * c);
   }
-  return write(backend, result, inputShape);
+  return result.info();
 }
 
 /**

@@ -31,4 +31,8 @@ export const kernelNames = {
   fuseAffinities: 'AuxFuseAffinities',
   /** {seg, sal, conv1, conv2, bias, dy} -> gradients of the five */
   fuseAffinitiesGradient: 'AuxFuseAffinitiesGrad',
+  /** {logits [..., C], labels int32 [...]}, ignoreLabel -> [mean cross-entropy, its gradient] */
+  softmaxCrossEntropy: 'AuxSoftmaxCrossEntropy',
+  /** {variable, velocity?, gradient}, momentum, weightDecay, rate -> changes the first two; null if it did nothing */
+  sgd: 'AuxSgd',
 } as const;

@@ -11,6 +11,7 @@ import { resizeKernels } from './resize-kernels.js';
 import { scaleShiftKernels } from './scale-shift-kernels.js';
 import { selectionKernels } from './selection-kernels.js';
 import { softmaxKernels } from './softmax-kernels.js';
+import { trainingKernels } from './training-kernels.js';
 import { unaryKernels } from './unary-kernels.js';
 
 /** Every kernel that this package implements itself; all others are the cpu backend's. */
@@ -28,4 +29,5 @@ export const fastKernels: readonly KernelConfig[] = [
   ...selectionKernels,
   ...resizeKernels,
   ...poolKernels,
+  ...trainingKernels,
 ];
