@@ -2,7 +2,7 @@
 // Measures saliency sources against the foreground masks of a VOC-style data set: MAE, max F-beta, S-measure, ms an image on one core.
 //
 //   nice node bench/saliency/measure.mjs --data DIR [--splits val,train] [--sources mbplus,rbd,combined] [--limit N]
-//                                        [--thresholds] [--json FILE]
+//                                        [--weights MODEL.safetensors] [--maps DIR] [--thresholds] [--json FILE]
 //
 // `ms` is wall time around map(); `CPU` is the process's user time, which a busy machine disturbs less.
 // Foreground = mask value other than 0; 255 is left out everywhere. Needs the built packages (npx tsc --build packages/saliency).
@@ -14,6 +14,7 @@ import { createSaliencyMeasures } from '@auxseg/metrics';
 import {
   combineSaliency,
   createConstantSaliency,
+  createFileSaliency,
   createOracleSaliency,
   createPredictionSaliency,
   createUnsupervisedSaliency,
@@ -24,7 +25,14 @@ const { values } = parseArgs({
   options: {
     data: { type: 'string' },
     splits: { type: 'string', default: 'val,train' },
-    sources: { type: 'string', default: 'constant,centre,mbplus,rbd,mean,combined,combined+crf,oracle' },
+    sources: {
+      type: 'string',
+      default: 'constant,centre,mbplus,rbd,combined,mean,max,product,combined+crf,oracle',
+    },
+    // For the sources 'prediction' (a stage of a run; measure it on images it was not trained on) and 'files'.
+    weights: { type: 'string' },
+    backend: { type: 'string', default: 'auto' },
+    maps: { type: 'string' },
     limit: { type: 'string' },
     thresholds: { type: 'boolean', default: false },
     json: { type: 'string' },
@@ -65,8 +73,20 @@ const makers = {
   'mbplus+crf': () => refineSaliency(makers.mbplus(), { crf }),
   'combined+crf': () => refineSaliency(makers.combined(), { crf }),
   oracle: (dataset) => createOracleSaliency(dataset),
+  files: () => createFileSaliency({ dir: values.maps }),
+  prediction: () => network(),
+  'mean(combined,prediction)': () => combineSaliency([makers.combined(), network()], 'mean'),
 };
-const names = values.sources.split(',');
+const { createNetworkSaliency } = values.weights ? await import('@auxseg/auxsegnet/pipeline') : {};
+if (values.weights) {
+  const { useBackend } = await import('@auxseg/runtime');
+  console.log(`backend ${(await useBackend(values.backend)).name}`);
+}
+function network() {
+  if (!createNetworkSaliency) throw new Error('Expected --weights FILE for the source prediction.');
+  return createNetworkSaliency({ weights: values.weights });
+}
+const names = values.sources.split(/,(?![^(]*\))/);
 for (const name of names) {
   if (!(name in makers)) {
     console.error(`Expected --sources among ${Object.keys(makers).join(', ')}, got ${name}.`);
@@ -105,7 +125,7 @@ for (const split of values.splits.split(',')) {
     }
   }
   console.log(`\n${split}: ${ids.length} images`);
-  console.log('source          MAE   maxF  (of means)  S     ms median    mean     CPU');
+  console.log('source                     MAE   maxF  (of means)  S     ms median    mean     CPU');
   for (const run of runs) {
     const { mae, maxF, maxFOfMeans, sMeasure } = run.measures.result();
     const times = run.times.toSorted((a, b) => a - b);
@@ -125,7 +145,7 @@ for (const split of values.splits.split(',')) {
     });
     const f = (value) => value.toFixed(3);
     console.log(
-      `${run.name.padEnd(14)} ${f(mae)}  ${f(maxF)}  ${f(maxFOfMeans)}      ${f(sMeasure)}  ${median.toFixed(1).padStart(8)}  ${mean.toFixed(1).padStart(6)}  ${(run.cpuMs / ids.length).toFixed(1).padStart(6)}`,
+      `${run.name.padEnd(25)} ${f(mae)}  ${f(maxF)}  ${f(maxFOfMeans)}      ${f(sMeasure)}  ${median.toFixed(1).padStart(8)}  ${mean.toFixed(1).padStart(6)}  ${(run.cpuMs / ids.length).toFixed(1).padStart(6)}`,
     );
   }
   if (values.thresholds) for (const run of runs) printThresholds(run);

@@ -51,7 +51,7 @@ export async function makeSaliency(
   const used = settings.sources ?? [settings];
   const dataset = await openImages(dir, options);
   if (used.some(({ source }) => source === 'prediction')) {
-    // Loaded here only: every other source works without TensorFlow.js.
+    // Started here only: no other source computes with tensors.
     const { useBackend } = await import('@auxseg/runtime');
     const backend = await useBackend((options.backend ?? 'auto') as 'auto');
     terminal.note(`backend ${backend.name}: ${backend.reason}`);

@@ -1,0 +1,161 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { readGrayPng, readIndexedPng, writeRgbPng } from '@auxseg/formats';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+
+const bin = join('packages', 'cli', 'dist', 'bin.js');
+const folder = mkdtempSync(join(tmpdir(), 'auxseg-data-'));
+const at = (...parts: string[]) => join(folder, ...parts);
+const auxseg = (...args: string[]) =>
+  spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8', timeout: 100_000 });
+const maps = (out: string): Record<string, string> =>
+  Object.fromEntries(
+    readdirSync(at(out, 'sal'))
+      .filter((name) => !name.startsWith('.'))
+      .sort()
+      .map((name) => [name, readFileSync(at(out, 'sal', name)).toString('base64')]),
+  );
+const IMAGES = 24;
+
+beforeAll(() => {
+  const size = ['--train', String(IMAGES), '--val', '2', '--size', '96'];
+  expect(auxseg('data', 'synthesize', '--out', at('voc'), ...size).status).toBe(0);
+  expect(auxseg('data', 'saliency', at('voc'), '--out', at('whole')).status).toBe(0);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test('killed in the middle and started again, it goes on and ends with the same maps', async () => {
+  const args = [bin, 'data', 'saliency', at('voc'), '--out', at('killed'), '--json'];
+  const child = spawn(process.execPath, args, { stdio: 'ignore' });
+  const ended = new Promise((done) => child.on('exit', done));
+  const there = () => {
+    try {
+      return Object.keys(maps('killed')).length;
+    } catch {
+      return 0;
+    }
+  };
+  while (there() < 4 && child.exitCode === null) await sleep(5);
+  child.kill('SIGKILL');
+  await ended;
+  const before = there();
+  const again = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  const { made, skipped } = JSON.parse(again.stdout);
+  expect(made + skipped).toBe(IMAGES);
+  expect(skipped).toBe(before);
+  expect(skipped).toBeGreaterThanOrEqual(4);
+  expect(maps('killed')).toEqual(maps('whole'));
+});
+
+test('two shards are one run, for any number of workers', () => {
+  for (const [shard, workers] of [
+    ['1/2', '1'],
+    ['2/2', '0'],
+  ]) {
+    const { status, stdout } = auxseg(
+      ...['data', 'saliency', at('voc'), '--out', at('sharded'), '--shard', shard],
+      ...['--workers', workers, '--json'],
+    );
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ images: IMAGES / 2, made: IMAGES / 2 });
+  }
+  expect(maps('sharded')).toEqual(maps('whole'));
+  for (const shard of ['0/2', '3/2', 'half'])
+    expect(auxseg('data', 'saliency', at('voc'), '--out', at('x'), '--shard', shard).status).toBe(2);
+});
+
+test('every source: files, constant, oracle, combine; a plain folder of images', () => {
+  const run = (out: string, ...more: string[]) => {
+    const { status, stdout, stderr } = auxseg(
+      ...['data', 'saliency', at('voc'), '--split', 'val', '--json', '--out', at(out), ...more],
+    );
+    expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
+    return JSON.parse(stdout);
+  };
+  const values = (out: string) => {
+    const [name] = readdirSync(at(out, 'sal'));
+    return readGrayPng(readFileSync(at(out, 'sal', name))).data;
+  };
+  const [name] = readdirSync(at('voc', 'JPEGImages')).filter((file) => file.includes('_val_'));
+  const id = name.replace('.png', '');
+
+  expect(run('copied', '--source', 'files', '--maps', at('voc', 'saliency')).notices).toEqual({});
+  const drawn = readGrayPng(readFileSync(at('voc', 'saliency', `${id}.png`))).data;
+  expect(Array.from(values('copied'))).toEqual(Array.from(drawn));
+  expect(run('level', '--source', 'constant', '--value', '0.2').source).toBe('constant(0.2)');
+  expect(new Set(values('level'))).toEqual(new Set([51]));
+  expect(run('truth', '--source', 'oracle').source).toBe('oracle');
+  const mask = readIndexedPng(readFileSync(at('voc', 'SegmentationClass', `${id}.png`))).data;
+  expect(Array.from(values('truth'))).toEqual(Array.from(mask, (v) => (v > 0 ? 255 : 0)));
+  const of = ['--source', 'combine', '--of', 'files,constant', '--maps', at('voc', 'saliency')];
+  expect(run('product', ...of, '--value', '0.5', '--rule', 'product').source).toBe(
+    'product(files, constant(0.5))',
+  );
+  values('product').forEach((v, i) => {
+    expect(Math.abs(v - drawn[i] / 2)).toBeLessThanOrEqual(0.5);
+  });
+
+  // Files of another size, and a folder without lists or labels.
+  mkdirSync(at('photos', 'sub'), { recursive: true });
+  writeFileSync(
+    at('photos', 'sub', `${id}.png`),
+    writeRgbPng({ width: 40, height: 30, data: new Uint8Array(3600).fill(90) }),
+  );
+  mkdirSync(at('small'));
+  writeFileSync(at('small', `sub__${id}.png`), readFileSync(at('voc', 'saliency', `${id}.png`)));
+  const { status, stdout } = auxseg(
+    ...['data', 'saliency', at('photos'), '--source', 'files', '--maps', at('small'), '--out', at('resized')],
+  );
+  expect(status).toBe(0);
+  expect(stdout).toMatch(/is 96x96, its image 40x30: resized bilinearly/);
+  expect(readGrayPng(readFileSync(at('resized', 'sal', `sub__${id}.png`)))).toMatchObject({
+    width: 40,
+    height: 30,
+  });
+
+  for (const [args, words] of [
+    [['--source', 'files'], /--maps/],
+    [['--source', 'prediction'], /--weights/],
+    [['--source', 'combine'], /--of/],
+    [['--source', 'combine', '--of', 'dss'], /saliency\.sources\.0\.source.*dss/],
+    [['--source', 'constant', '--value', '3'], /saliency\.value/],
+  ] as const) {
+    const { status, stderr } = auxseg('data', 'saliency', at('voc'), '--out', at('x'), ...args);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(words);
+  }
+});
+
+test('data convert --repair-masks', () => {
+  const [first, second] = readdirSync(at('voc', 'SegmentationClass'));
+  const file = at('voc', 'SegmentationClass', first);
+  const { width, height, data, palette } = readIndexedPng(readFileSync(file));
+  const rgb = new Uint8Array(3 * data.length);
+  data.forEach((v, i) => {
+    rgb.set(palette!.subarray(3 * v, 3 * v + 3), 3 * i);
+  });
+  writeFileSync(file, writeRgbPng({ width, height, data: rgb }));
+  const checked = auxseg('data', 'check', at('voc'));
+  expect(checked.status).toBe(1);
+  expect(checked.stdout).toContain(`auxseg data convert ${at('voc')} --repair-masks --out`);
+  const out = at('repaired');
+  const fixed = auxseg('data', 'convert', at('voc'), '--repair-masks', '--out', out, '--json');
+  expect(fixed.status).toBe(0);
+  expect(JSON.parse(fixed.stdout)).toMatchObject({ masks: IMAGES + 2, repaired: 1, failed: [] });
+  const repaired = readIndexedPng(readFileSync(join(out, 'SegmentationClass', first)));
+  expect(Array.from(repaired.data)).toEqual(Array.from(data));
+  expect(readFileSync(join(out, 'SegmentationClass', second))).toEqual(
+    readFileSync(at('voc', 'SegmentationClass', second)),
+  );
+  // In place, as the finding says: afterwards nothing is left to report.
+  expect(auxseg('data', 'convert', at('voc'), '--repair-masks', '--out', at('voc')).status).toBe(0);
+  const clean = auxseg('data', 'check', at('voc'), '--json');
+  expect(clean.status).toBe(0);
+  expect(JSON.parse(clean.stdout).ok).toBe(true);
+  writeFileSync(file, writeRgbPng({ width, height, data: rgb.fill(7) }).subarray(0, 50));
+  expect(auxseg('data', 'convert', at('voc'), '--repair-masks', '--out', at('bad')).status).toBe(1);
+  expect(auxseg('data', 'convert', at('voc'), '--out', at('y'), '--palette', 'p').status).toBe(2);
+});
