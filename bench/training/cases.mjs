@@ -36,8 +36,18 @@ export const cases = {
     batch: 1,
     classes: 20,
   },
-  e41: { title: 'affinity block, 41x41, forward and backward', kind: 'affinity', size: [41, 41], classes: 20 },
-  e63: { title: 'affinity block, 63x47, forward and backward', kind: 'affinity', size: [63, 47], classes: 20 },
+  e41: {
+    title: 'affinity block, 41x41, forward and backward',
+    kind: 'affinity',
+    size: [41, 41],
+    classes: 20,
+  },
+  e63: {
+    title: 'affinity block, 63x47, forward and backward',
+    kind: 'affinity',
+    size: [63, 47],
+    classes: 20,
+  },
   tiny: {
     title: 'training, preset tiny (the demo), 80x80, batch 4',
     kind: 'training',

@@ -24,7 +24,9 @@ function stepOfAffinity() {
   const sal = tfl.input({ shape: [null, null, 128] });
   const enhanced = createCrossTaskAffinity({ seed: 1 })({ seg, sal });
   const model = tfl.model({ inputs: [seg, sal], outputs: [enhanced.seg, enhanced.sal, enhanced.affinity] });
-  const features = [1, 2].map((seed) => tf.variable(tf.randomUniform([1, h, w, 128], 0, 0.2, 'float32', seed)));
+  const features = [1, 2].map((seed) =>
+    tf.variable(tf.randomUniform([1, h, w, 128], 0, 0.2, 'float32', seed)),
+  );
   const logits = [classes + 1, 1].map((channels, i) =>
     tf.randomNormal([1, h, w, channels], 0, 1, 'float32', 3 + i),
   );
@@ -75,12 +77,13 @@ function stepOfNetwork() {
   };
   const weights = { classification: 1, saliency: 1, segmentation: 1 };
   const sgd = createSgd({ groups: [{ name: 'all', variables, weightDecay: 1e-4 }], momentum: 0.9 });
-  const kept = recompute ? auxsegnet.recomputationPoints(network) : [];
+  const kept = recompute ? network.blockEnds : [];
   let key = 0;
   const step = () => {
     setRandomKey(key++);
     const { value, grads } = variableGradients(
-      () => auxsegnet.auxSegLosses(auxsegnet.forwardForTraining(network, images, kept), targets, weights).total,
+      () =>
+        auxsegnet.auxSegLosses(auxsegnet.forwardForTraining(network, images, kept), targets, weights).total,
       variables,
     );
     sgd.step(grads, 1e-5);

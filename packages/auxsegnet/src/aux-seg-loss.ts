@@ -82,7 +82,8 @@ function upsample(logits: tf.Tensor, height: number, width: number): tf.Tensor4D
 /**
  * Runs the network in training mode and names its outputs.
  *
- * @param recomputeBetween layers whose outputs are kept; what lies between them is computed again in the backward pass
+ * @param recomputeBetween layers whose outputs are kept, `network.blockEnds` for example; what lies between them is computed
+ *   again in the backward pass: a third more time, a fraction of the memory, the same gradients
  */
 export function forwardForTraining(
   network: AuxSegNet,

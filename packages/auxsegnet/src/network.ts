@@ -36,6 +36,19 @@ export interface AuxSegNet {
   outputStride: number;
   /** Which of the outputs this network has. */
   outputs: readonly OutputName[];
+  /** Layers that end the backbone's blocks: between them activations may be recomputed, see `forwardForTraining`. */
+  blockEnds: readonly string[];
+}
+
+/** How our backbones name their blocks among their maps: b4_2, block_13, t3. */
+const BLOCK_NAME = /^(b|t|block_)\d+(_\d+)?$/;
+
+/** The last layers of a backbone's blocks; of all its named maps where none is named like a block. */
+function blockEndsOf({ named }: ReturnType<Backbone>): string[] {
+  const names = Object.keys(named);
+  const blocks = names.filter((name) => BLOCK_NAME.test(name));
+  const chosen = blocks.length > 0 ? blocks : names;
+  return [...new Set(chosen.map((name) => named[name].sourceLayer.name))];
 }
 
 const linear = (name: string) => tfl.layers.activation({ activation: 'linear', name });
@@ -101,7 +114,7 @@ export function createAuxSegNet({
     inputs: image,
     outputs: outputs.map((name) => linear(name).apply(named[name]!) as tfl.SymbolicTensor),
   });
-  return { model, numClasses, outputStride: maps.outputStride, outputs };
+  return { model, numClasses, outputStride: maps.outputStride, outputs, blockEnds: blockEndsOf(maps) };
 }
 
 /** The single-task classifier of stage 0: outputs `classification` [N,K] and `cam` [N,h,w,K]. */
@@ -128,6 +141,7 @@ export function createClassifier(options: {
     numClasses: options.numClasses,
     outputStride: maps.outputStride,
     outputs: ['classification', 'cam'],
+    blockEnds: blockEndsOf(maps),
   };
 }
 

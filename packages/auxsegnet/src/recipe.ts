@@ -94,6 +94,8 @@ const scheduleShape = {
   /** Label of pixels that the crop adds: 255 = ignore; the authors' code teaches background (0). */
   paddingLabel: z.union([z.literal(0), z.literal(255)]).default(255),
   checkpointEverySteps: z.int().positive().default(50),
+  /** Keep only what the backbone's blocks end in and compute the rest again in the backward pass: slower, less memory. */
+  recompute: z.boolean().default(false),
 } as const;
 
 const lossWeightsSchema = z.strictObject({

@@ -158,7 +158,7 @@ function lossOfBatch(network: AuxSegNet, batch: Batch, job: TrainingJob) {
   const { count, height, width } = batch;
   const images = tf.tensor4d(batch.images, [count, height, width, 3]);
   const labels = tf.tensor2d(batch.labels, [count, network.numClasses]);
-  const outputs = forwardForTraining(network, images);
+  const outputs = forwardForTraining(network, images, job.schedule.recompute ? network.blockEnds : []);
   return auxSegLosses(
     outputs,
     {
