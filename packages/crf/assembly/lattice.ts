@@ -12,15 +12,21 @@
 import { arenaReset, arenaTop, reserve } from "./arena";
 import { alphaOf, kernelAt, setLattice } from "./kernel";
 import { MAGIC, MAGIC_BITS } from "./math";
-import { nextRun, rewind, runLength, runStart, setImageSize } from "./order";
+import { nextRun, rewind, RUN, runLength, runStart, setImageSize } from "./order";
 
 const FIBONACCI: u32 = 0x9e3779b1;
 const GOLDEN: u32 = 0x85ebca6b;
 
-// Vertices of the four pixels in work: keys, second keys, barycentric weights; [6 corners][4 pixels] each.
-const blockKeys: usize = memory.data(96, 16);
-const blockHighKeys: usize = memory.data(96, 16);
-const blockWeights: usize = memory.data(96, 16);
+// Vertices of a run's pixels, per block of four pixels: keys, second keys, barycentric weights; [6 corners][4 pixels]
+// each.
+const HIGH_KEYS: usize = 96;
+const WEIGHTS: usize = 192;
+const VERTICES: usize = 288;
+const runVertices: usize = memory.data(288 * (RUN / 4), 16);
+// Vertices that the table lacks: addresses of the key and of the row to be written.
+const missingList: usize = memory.data(8 * (6 * RUN + 1), 16);
+// Features of a block that crosses a row's end.
+const blockFeatures: usize = memory.data(32, 16);
 
 // Radices times (d+1), per coordinate, and their plain sums: step of the key where all coordinates grow by one.
 const radices: usize = memory.data(24, 16);
@@ -30,6 +36,9 @@ const extents: usize = memory.data(40, 16); // largest scaled feature per axis, 
 const spans: usize = memory.data(40, 16); // cells per coordinate, f64
 let stepAll: u32 = 0;
 let highStepAll: u32 = 0;
+
+/** Buckets that a table starts with, as a power of two: twice as many entries as one run may add. */
+const FIRST_TABLE: u32 = 9;
 
 // The table: buckets of four slots, 32 bytes (4 keys, 4 rows) or 64 (and 4 high keys, padding), so that a look-up is
 // one cache line and vector comparisons instead of a branch per probe. Slots fill in order; row 0 marks an empty one;
@@ -123,6 +132,13 @@ function isFull(at: usize): bool {
   return load<u32>(at, 28) != 0;
 }
 
+/** Offset of the first empty slot in a bucket that is not full. */
+// @ts-ignore: decorator
+@inline
+function firstEmpty(at: usize): usize {
+  return <usize>ctz(i32x4.bitmask(i32x4.eq(v128.load(at, 16), i32x4.splat(0)))) << 2;
+}
+
 /** Row of the key, added with a zero value in `values` when absent. */
 function searchOrAdd(key: u32, high: u32, wide: bool, bucket: u32, values: usize): u32 {
   const mask = (<u32>1 << bucketsLog2) - 1;
@@ -130,12 +146,12 @@ function searchOrAdd(key: u32, high: u32, wide: bool, bucket: u32, values: usize
     const at = table + (<usize>bucket << (wide ? 6 : 5));
     const row = rowInBucket(at, key, high, wide);
     if (row != 0) return row;
-    for (let slot: usize = 0; slot < 16; slot += 4) {
-      if (load<u32>(at + slot, 16) != 0) continue;
+    if (!isFull(at)) {
       const added = ++count;
-      store<u32>(at + slot, key);
-      store<u32>(at + slot, added, 16);
-      if (wide) store<u32>(at + slot, high, 32);
+      const slot = at + firstEmpty(at);
+      store<u32>(slot, key);
+      store<u32>(slot, added, 16);
+      if (wide) store<u32>(slot, high, 32);
       store<u32>(keys + (<usize>added << 2), key);
       if (wide) store<u32>(highKeys + (<usize>added << 2), high);
       store<f32>(values + (<usize>added << 2), 0.0);
@@ -168,7 +184,7 @@ function makeTable(log2: u32, wide: bool): void {
     let bucket = bucketOf(key, high, wide);
     while (isFull(table + (<usize>bucket << (wide ? 6 : 5)))) bucket = (bucket + 1) & mask;
     let at = table + (<usize>bucket << (wide ? 6 : 5));
-    while (load<u32>(at, 16) != 0) at += 4;
+    at += firstEmpty(at);
     store<u32>(at, key);
     store<u32>(at, row, 16);
     if (wide) store<u32>(at, high, 32);
@@ -184,7 +200,7 @@ function pick(rank: v128, wanted: i32, value: v128): v128 {
 /** Simplex of four pixels in five dimensions; features already times the elevation scales. */
 // @ts-ignore: decorator
 @inline
-function simplex5(cx: v128, cy: v128, cr: v128, cg: v128, cb: v128, wide: bool): void {
+function simplex5(cx: v128, cy: v128, cr: v128, cg: v128, cb: v128, wide: bool, out: usize): void {
   const inverse = f32x4.splat(<f32>(1.0 / 6.0));
   const magic = f32x4.splat(MAGIC);
   const six = f32x4.splat(6.0);
@@ -287,12 +303,12 @@ function simplex5(cx: v128, cy: v128, cr: v128, cg: v128, cb: v128, wide: bool):
   const w3 = v128.or(v128.or(v128.or(pick(r0, 3, v0), pick(r1, 3, v1)), v128.or(pick(r2, 3, v2), pick(r3, 3, v3))), v128.or(pick(r4, 3, v4), pick(r5, 3, v5)));
   const w4 = v128.or(v128.or(v128.or(pick(r0, 4, v0), pick(r1, 4, v1)), v128.or(pick(r2, 4, v2), pick(r3, 4, v3))), v128.or(pick(r4, 4, v4), pick(r5, 4, v5)));
   const w5 = v128.or(v128.or(v128.or(pick(r0, 5, v0), pick(r1, 5, v1)), v128.or(pick(r2, 5, v2), pick(r3, 5, v3))), v128.or(pick(r4, 5, v4), pick(r5, 5, v5)));
-  v128.store(blockWeights, f32x4.add(w5, f32x4.sub(f32x4.splat(1.0), w0)));
-  v128.store(blockWeights, f32x4.sub(w4, w5), 16);
-  v128.store(blockWeights, f32x4.sub(w3, w4), 32);
-  v128.store(blockWeights, f32x4.sub(w2, w3), 48);
-  v128.store(blockWeights, f32x4.sub(w1, w2), 64);
-  v128.store(blockWeights, f32x4.sub(w0, w1), 80);
+  v128.store(out, f32x4.add(w5, f32x4.sub(f32x4.splat(1.0), w0)), WEIGHTS);
+  v128.store(out, f32x4.sub(w4, w5), WEIGHTS + 16);
+  v128.store(out, f32x4.sub(w3, w4), WEIGHTS + 32);
+  v128.store(out, f32x4.sub(w2, w3), WEIGHTS + 48);
+  v128.store(out, f32x4.sub(w1, w2), WEIGHTS + 64);
+  v128.store(out, f32x4.sub(w0, w1), WEIGHTS + 80);
 
   const m0 = v128.load32_splat(radices);
   const m1 = v128.load32_splat(radices, 4);
@@ -300,56 +316,56 @@ function simplex5(cx: v128, cy: v128, cr: v128, cg: v128, cb: v128, wide: bool):
   const step = i32x4.splat(<i32>stepAll);
   if (wide) {
     let key = i32x4.add(i32x4.add(i32x4.mul(n0, m0), i32x4.mul(n1, m1)), i32x4.mul(n2, m2));
-    v128.store(blockKeys, key);
+    v128.store(out, key);
     key = i32x4.sub(i32x4.add(key, step), v128.or(v128.or(pick(r0, 5, m0), pick(r1, 5, m1)), pick(r2, 5, m2)));
-    v128.store(blockKeys, key, 16);
+    v128.store(out, key, 16);
     key = i32x4.sub(i32x4.add(key, step), v128.or(v128.or(pick(r0, 4, m0), pick(r1, 4, m1)), pick(r2, 4, m2)));
-    v128.store(blockKeys, key, 32);
+    v128.store(out, key, 32);
     key = i32x4.sub(i32x4.add(key, step), v128.or(v128.or(pick(r0, 3, m0), pick(r1, 3, m1)), pick(r2, 3, m2)));
-    v128.store(blockKeys, key, 48);
+    v128.store(out, key, 48);
     key = i32x4.sub(i32x4.add(key, step), v128.or(v128.or(pick(r0, 2, m0), pick(r1, 2, m1)), pick(r2, 2, m2)));
-    v128.store(blockKeys, key, 64);
+    v128.store(out, key, 64);
     key = i32x4.sub(i32x4.add(key, step), v128.or(v128.or(pick(r0, 1, m0), pick(r1, 1, m1)), pick(r2, 1, m2)));
-    v128.store(blockKeys, key, 80);
+    v128.store(out, key, 80);
     const h3 = v128.load32_splat(highRadices, 12);
     const h4 = v128.load32_splat(highRadices, 16);
     const highStep = i32x4.splat(<i32>highStepAll);
     key = i32x4.add(i32x4.mul(n3, h3), i32x4.mul(n4, h4));
-    v128.store(blockHighKeys, key);
+    v128.store(out, key, HIGH_KEYS);
     key = i32x4.sub(i32x4.add(key, highStep), v128.or(pick(r3, 5, h3), pick(r4, 5, h4)));
-    v128.store(blockHighKeys, key, 16);
+    v128.store(out, key, HIGH_KEYS + 16);
     key = i32x4.sub(i32x4.add(key, highStep), v128.or(pick(r3, 4, h3), pick(r4, 4, h4)));
-    v128.store(blockHighKeys, key, 32);
+    v128.store(out, key, HIGH_KEYS + 32);
     key = i32x4.sub(i32x4.add(key, highStep), v128.or(pick(r3, 3, h3), pick(r4, 3, h4)));
-    v128.store(blockHighKeys, key, 48);
+    v128.store(out, key, HIGH_KEYS + 48);
     key = i32x4.sub(i32x4.add(key, highStep), v128.or(pick(r3, 2, h3), pick(r4, 2, h4)));
-    v128.store(blockHighKeys, key, 64);
+    v128.store(out, key, HIGH_KEYS + 64);
     key = i32x4.sub(i32x4.add(key, highStep), v128.or(pick(r3, 1, h3), pick(r4, 1, h4)));
-    v128.store(blockHighKeys, key, 80);
+    v128.store(out, key, HIGH_KEYS + 80);
   } else {
     const m3 = v128.load32_splat(radices, 12);
     const m4 = v128.load32_splat(radices, 16);
     let key = i32x4.add(
       i32x4.add(i32x4.add(i32x4.mul(n0, m0), i32x4.mul(n1, m1)), i32x4.add(i32x4.mul(n2, m2), i32x4.mul(n3, m3))),
       i32x4.mul(n4, m4));
-    v128.store(blockKeys, key);
+    v128.store(out, key);
     key = i32x4.sub(i32x4.add(key, step), v128.or(v128.or(v128.or(pick(r0, 5, m0), pick(r1, 5, m1)), v128.or(pick(r2, 5, m2), pick(r3, 5, m3))), pick(r4, 5, m4)));
-    v128.store(blockKeys, key, 16);
+    v128.store(out, key, 16);
     key = i32x4.sub(i32x4.add(key, step), v128.or(v128.or(v128.or(pick(r0, 4, m0), pick(r1, 4, m1)), v128.or(pick(r2, 4, m2), pick(r3, 4, m3))), pick(r4, 4, m4)));
-    v128.store(blockKeys, key, 32);
+    v128.store(out, key, 32);
     key = i32x4.sub(i32x4.add(key, step), v128.or(v128.or(v128.or(pick(r0, 3, m0), pick(r1, 3, m1)), v128.or(pick(r2, 3, m2), pick(r3, 3, m3))), pick(r4, 3, m4)));
-    v128.store(blockKeys, key, 48);
+    v128.store(out, key, 48);
     key = i32x4.sub(i32x4.add(key, step), v128.or(v128.or(v128.or(pick(r0, 2, m0), pick(r1, 2, m1)), v128.or(pick(r2, 2, m2), pick(r3, 2, m3))), pick(r4, 2, m4)));
-    v128.store(blockKeys, key, 64);
+    v128.store(out, key, 64);
     key = i32x4.sub(i32x4.add(key, step), v128.or(v128.or(v128.or(pick(r0, 1, m0), pick(r1, 1, m1)), v128.or(pick(r2, 1, m2), pick(r3, 1, m3))), pick(r4, 1, m4)));
-    v128.store(blockKeys, key, 80);
+    v128.store(out, key, 80);
   }
 }
 
 /** Simplex of four pixels in two dimensions. */
 // @ts-ignore: decorator
 @inline
-function simplex2(cx: v128, cy: v128): void {
+function simplex2(cx: v128, cy: v128, out: usize): void {
   const inverse = f32x4.splat(<f32>(1.0 / 3.0));
   const magic = f32x4.splat(MAGIC);
   const three = f32x4.splat(3.0);
@@ -393,55 +409,69 @@ function simplex2(cx: v128, cy: v128): void {
   const w0 = v128.or(v128.or(pick(r0, 0, v0), pick(r1, 0, v1)), pick(r2, 0, v2));
   const w1 = v128.or(v128.or(pick(r0, 1, v0), pick(r1, 1, v1)), pick(r2, 1, v2));
   const w2 = v128.or(v128.or(pick(r0, 2, v0), pick(r1, 2, v1)), pick(r2, 2, v2));
-  v128.store(blockWeights, f32x4.add(w2, f32x4.sub(f32x4.splat(1.0), w0)));
-  v128.store(blockWeights, f32x4.sub(w1, w2), 16);
-  v128.store(blockWeights, f32x4.sub(w0, w1), 32);
+  v128.store(out, f32x4.add(w2, f32x4.sub(f32x4.splat(1.0), w0)), WEIGHTS);
+  v128.store(out, f32x4.sub(w1, w2), WEIGHTS + 16);
+  v128.store(out, f32x4.sub(w0, w1), WEIGHTS + 32);
   const m0 = v128.load32_splat(radices);
   const m1 = v128.load32_splat(radices, 4);
   const step = i32x4.splat(<i32>stepAll);
   let key = i32x4.add(i32x4.mul(n0, m0), i32x4.mul(n1, m1));
-  v128.store(blockKeys, key);
+  v128.store(out, key);
   key = i32x4.sub(i32x4.add(key, step), v128.or(pick(r0, 2, m0), pick(r1, 2, m1)));
-  v128.store(blockKeys, key, 16);
+  v128.store(out, key, 16);
   key = i32x4.sub(i32x4.add(key, step), v128.or(pick(r0, 1, m0), pick(r1, 1, m1)));
-  v128.store(blockKeys, key, 32);
+  v128.store(out, key, 32);
 }
 
+// Enters one corner of a pixel without a branch: a vertex that the table does not hold yet gets row 0 for now, and its
+// place goes on the list of missing ones. (One in ten is missing, in no order that a processor could predict.)
 // @ts-ignore: decorator
 @inline
-function enterCorner(r: usize, wide: bool, inside: bool, at: usize, idOut: usize, weightOut: usize, values: usize): void {
-  const key = load<u32>(blockKeys + at + (r << 4));
-  const high: u32 = wide ? load<u32>(blockHighKeys + at + (r << 4)) : 0;
+function enterCorner(r: usize, wide: bool, from: usize, idOut: usize, weightOut: usize, values: usize, missing: usize): usize {
+  const key = load<u32>(from + (r << 4));
+  const high: u32 = wide ? load<u32>(from + (r << 4), HIGH_KEYS) : 0;
   const bucket = bucketOf(key, high, wide);
-  let row = rowInBucket(table + (<usize>bucket << (wide ? 6 : 5)), key, high, wide);
-  if (row == 0) row = searchOrAdd(key, high, wide, bucket, values);
-  // Pixels of the padding own no lattice point: row 0 with weight 0 keeps the passes free of a tail.
-  const weight: f32 = inside ? load<f32>(blockWeights + at + (r << 4)) : 0.0;
-  store<u32>(idOut + (r << 2), inside ? row : 0);
+  const row = rowInBucket(table + (<usize>bucket << (wide ? 6 : 5)), key, high, wide);
+  const weight = load<f32>(from + (r << 4), WEIGHTS);
+  store<u32>(idOut + (r << 2), row);
   store<f32>(weightOut + (r << 2), weight);
   const value = values + (<usize>row << 2);
   store<f32>(value, load<f32>(value) + weight);
+  store<u32>(missing, <u32>(from + (r << 4)));
+  store<u32>(missing, <u32>(idOut + (r << 2)), 4);
+  return missing + (<usize>(row == 0) << 3);
 }
 
-/** Enters the block's vertices; writes rows and weights of its pixels, and splats a one into `values`. */
+/** Enters the vertices of a run's blocks; writes rows and weights of its pixels, and splats a one into `values`. */
 // @ts-ignore: decorator
 @inline
-function enterBlock(
-  c: usize, wide: bool, lanes: i32, idOut: usize, weightOut: usize, values: usize,
-): void {
-  for (let lane = 0; lane < 4; lane++) {
-    const at = <usize>lane << 2;
-    const inside = lane < lanes;
-    enterCorner(0, wide, inside, at, idOut, weightOut, values);
-    enterCorner(1, wide, inside, at, idOut, weightOut, values);
-    enterCorner(2, wide, inside, at, idOut, weightOut, values);
-    if (c == 6) {
-      enterCorner(3, wide, inside, at, idOut, weightOut, values);
-      enterCorner(4, wide, inside, at, idOut, weightOut, values);
-      enterCorner(5, wide, inside, at, idOut, weightOut, values);
+function enterRun(c: usize, wide: bool, blocks: i32, idOut: usize, weightOut: usize, values: usize): void {
+  let from = runVertices;
+  let missing = missingList;
+  for (let block = 0; block < blocks; block++) {
+    for (let lane = 0; lane < 4; lane++) {
+      missing = enterCorner(0, wide, from, idOut, weightOut, values, missing);
+      missing = enterCorner(1, wide, from, idOut, weightOut, values, missing);
+      missing = enterCorner(2, wide, from, idOut, weightOut, values, missing);
+      if (c == 6) {
+        missing = enterCorner(3, wide, from, idOut, weightOut, values, missing);
+        missing = enterCorner(4, wide, from, idOut, weightOut, values, missing);
+        missing = enterCorner(5, wide, from, idOut, weightOut, values, missing);
+      }
+      from += 4;
+      idOut += c << 2;
+      weightOut += c << 2;
     }
-    idOut += c << 2;
-    weightOut += c << 2;
+    from += VERTICES - 16;
+  }
+  for (let at = missingList; at < missing; at += 8) {
+    const vertex = <usize>load<u32>(at);
+    const key = load<u32>(vertex);
+    const high: u32 = wide ? load<u32>(vertex, HIGH_KEYS) : 0;
+    const row = searchOrAdd(key, high, wide, bucketOf(key, high, wide), values);
+    store<u32>(<usize>load<u32>(at, 4), row);
+    const value = values + (<usize>row << 2);
+    store<f32>(value, load<f32>(value) + load<f32>(vertex, WEIGHTS));
   }
 }
 
@@ -455,6 +485,13 @@ function channel(bytes: v128, index: i32): v128 {
       ? i8x16(1, 16, 16, 16, 4, 16, 16, 16, 7, 16, 16, 16, 10, 16, 16, 16)
       : i8x16(2, 16, 16, 16, 5, 16, 16, 16, 8, 16, 16, 16, 11, 16, 16, 16);
   return f32x4.convert_i32x4_u(i8x16.swizzle(bytes, pattern));
+}
+
+/** Pixels of the padding weigh nothing, so that the passes need no tail. */
+function clearPadding(c: usize, lanes: i32, out: usize): void {
+  for (let r: usize = 0; r < c; r++) {
+    for (let lane = lanes; lane < 4; lane++) store<f32>(out + (r << 4) + (<usize>lane << 2), 0, WEIGHTS);
+  }
 }
 
 // @ts-ignore: decorator
@@ -476,8 +513,7 @@ function place(c: usize, wide: bool, width: i32, pixels: i32, image: usize, sigm
     let y = first / width;
     let x = first - y * width;
     let cy = f32x4.splat(<f32>y / sy * scaleY);
-    let idAt = idOut + (<usize>first * c << 2);
-    let weightAt = weightOut + (<usize>first * c << 2);
+    let out = runVertices;
     for (let pixel = first; pixel < last; pixel += 4) {
     const lanes = min(4, pixels - pixel);
     let cx: v128;
@@ -492,21 +528,20 @@ function place(c: usize, wide: bool, width: i32, pixels: i32, image: usize, sigm
       }
     } else {
       // The group crosses a row's end (or the image's, where the features are zero).
-      v128.store(blockWeights, f32x4.splat(0));
-      v128.store(blockWeights, f32x4.splat(0), 16);
+      v128.store(blockFeatures, f32x4.splat(0));
+      v128.store(blockFeatures, f32x4.splat(0), 16);
       for (let lane = 0; lane < lanes; lane++) {
-        store<f32>(blockWeights + (<usize>lane << 2), load<f32>(columnTable + (<usize>x << 2)));
-        store<f32>(blockWeights + (<usize>lane << 2), f32x4.extract_lane(cy, 0), 16);
+        store<f32>(blockFeatures + (<usize>lane << 2), load<f32>(columnTable + (<usize>x << 2)));
+        store<f32>(blockFeatures + (<usize>lane << 2), f32x4.extract_lane(cy, 0), 16);
         if (++x == width) {
           x = 0;
           y++;
           cy = f32x4.splat(<f32>y / sy * scaleY);
         }
       }
-      cx = v128.load(blockWeights);
-      cyBlock = v128.load(blockWeights, 16);
+      cx = v128.load(blockFeatures);
+      cyBlock = v128.load(blockFeatures, 16);
     }
-    if (count + 24 > <u32>2 << bucketsLog2) makeTable(bucketsLog2 + 1, wide);
     if (c == 6) {
       const bytes = v128.load(image + <usize>pixel * 3);
       simplex5(
@@ -514,15 +549,16 @@ function place(c: usize, wide: bool, width: i32, pixels: i32, image: usize, sigm
         f32x4.mul(f32x4.div(channel(bytes, 0), sr), scaleR),
         f32x4.mul(f32x4.div(channel(bytes, 1), sg), scaleG),
         f32x4.mul(f32x4.div(channel(bytes, 2), sb), scaleB),
-        wide,
+        wide, out,
       );
     } else {
-      simplex2(cx, cyBlock);
+      simplex2(cx, cyBlock, out);
     }
-    enterBlock(c, wide, lanes, idAt, weightAt, values);
-    idAt += c << 4;
-    weightAt += c << 4;
+    if (lanes < 4) clearPadding(c, lanes, out);
+    out += VERTICES;
     }
+    if (count + 6 * RUN > <u32>2 << bucketsLog2) makeTable(bucketsLog2 + 1, wide);
+    enterRun(c, wide, (last - first) >> 2, idOut + (<usize>first * c << 2), weightOut + (<usize>first * c << 2), values);
   }
 }
 
@@ -551,7 +587,8 @@ function linkAxis(axis: usize, wide: bool, row: u32, key: u32, high: u32, pairs:
   const bucket = bucketOf(probe, highProbe, wide);
   const at = table + (<usize>bucket << (wide ? 6 : 5));
   let found = rowInBucket(at, probe, highProbe, wide);
-  if (found == 0 && isFull(at)) found = search(probe, highProbe, wide, bucket);
+  // One branch that is hardly ever taken, instead of two of which the first is a coin toss.
+  if (<u32>(found == 0) & <u32>isFull(at)) found = search(probe, highProbe, wide, bucket);
   const list = pairs + axis * size;
   store<u32>(list + (<usize>row << 3), found);
   store<u32>(list + (<usize>found << 3), row, 4);
@@ -646,9 +683,7 @@ export function buildKernel(
   keys = reserve((entries + 1) << 2);
   if (wide) highKeys = reserve((entries + 1) << 2);
   count = 0;
-  let log2: u32 = 6;
-  while (<u32>4 << log2 < <u32>(c == 6 ? padded : padded >> 2)) log2++;
-  makeTable(log2, wide);
+  makeTable(FIRST_TABLE, wide);
   if (c == 3) place3(width, pixels, sigmas, scales, columnTable, idOut, weightOut, valuesA);
   else if (wide) place6Wide(width, pixels, image, sigmas, scales, columnTable, idOut, weightOut, valuesA);
   else place6(width, pixels, image, sigmas, scales, columnTable, idOut, weightOut, valuesA);
