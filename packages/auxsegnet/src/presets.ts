@@ -1,20 +1,14 @@
+import { presets as crfPresets } from '@auxseg/crf';
+
 /** Names of the presets, from the authors' setting to the smallest. */
 export const presetNames = ['official', 'paper', 'mobilenet', 'tiny'] as const;
 export type PresetName = (typeof presetNames)[number];
 
 const vocCrf = {
   // Method facts, section 4: CRF of the saliency update, one mean-field step on two labels.
-  saliency: {
-    gaussian: { sxy: 3, compat: 3 },
-    bilateral: { sxy: 60, srgb: 5, compat: 5 },
-    iterations: 1,
-  },
+  saliency: crfPresets.auxsegSaliency,
   // Method facts, section 6: CRF of the final segmentation.
-  segmentation: {
-    gaussian: { sxy: 4, compat: 3 },
-    bilateral: { sxy: 83, srgb: 5, compat: 3 },
-    iterations: 10,
-  },
+  segmentation: crfPresets.auxsegSegmentation,
 };
 
 const resnet38 = {
