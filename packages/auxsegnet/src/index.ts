@@ -37,6 +37,11 @@ export {
 } from './official-state-dict.js';
 export { type PresetName, presetNames, presets } from './presets.js';
 export {
+  profileTrainingStep,
+  type TrainingStepOptions,
+  type TrainingStepProfile,
+} from './profile-training-step.js';
+export {
   type Branch,
   mergeDeep,
   type Recipe,
