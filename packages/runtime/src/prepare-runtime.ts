@@ -4,6 +4,7 @@ import { registerSecondOrderGradients } from './gradients/register-second-order.
 import { registerHostKernels } from './kernels/host-kernels.js';
 import { patchConvolutions } from './kernels/patch-convolutions.js';
 import { prepareCpu } from './kernels/prepare-cpu.js';
+import { prepareNode } from './kernels/prepare-node.js';
 import { prepareWasm } from './kernels/prepare-wasm.js';
 import { registerLayers } from './layers/register-layers.js';
 
@@ -14,6 +15,7 @@ let globalsPrepared = false;
 const extraSteps: Record<string, () => void> = {
   cpu: prepareCpu,
   onnx: () => registerHostKernels('onnx'),
+  tensorflow: prepareNode,
   wasm: prepareWasm,
 };
 

@@ -9,7 +9,7 @@ export type ConcreteBackend = 'onnx' | 'wasm' | 'cpu' | 'webgpu' | 'node' | 'nod
 
 /** How a backend is started. */
 export interface BackendOptions {
-  /** Threads within one operation, where the backend has them. Default: the backend's own choice (wasm: 1). */
+  /** Threads within one operation, where the backend has them. Default: its own choice (wasm: 1; node: all cores). */
   threads?: number;
 }
 
@@ -176,6 +176,12 @@ const nodeFolders = { node: 'AUXSEG_TFJS_NODE', 'node-gpu': 'AUXSEG_TFJS_NODE_GP
 /** The backend that registered itself as "tensorflow" in this process, which has room for one. */
 let startedNode: 'node' | 'node-gpu' | null = null;
 
+/** The name that useBackend knows tfjs's active backend by. */
+export function activeBackend(): ConcreteBackend | undefined {
+  const active: string | undefined = tf.getBackend();
+  return active === 'tensorflow' ? (startedNode ?? 'node') : (active as ConcreteBackend | undefined);
+}
+
 /** The specifier to import a tfjs-node package by; throws RuntimeError where the folder's tfjs-core is not ours. */
 async function locateTfjsNode(backend: 'node' | 'node-gpu', packageName: string): Promise<string> {
   const variable = nodeFolders[backend];
@@ -208,44 +214,47 @@ async function locateTfjsNode(backend: 'node' | 'node-gpu', packageName: string)
   return entry;
 }
 
-const loadNode = (backend: 'node' | 'node-gpu', packageName: string, reason: string) => async () => {
-  const remedy = `Install it with "npm install ${packageName}@4.22.0" (its installer downloads libtensorflow; Node below 23), or build it with tools/tfjs-node and set ${nodeFolders[backend]}.`;
-  if (isBrowser())
-    throw unavailable(backend, 'it needs Node', 'Use backend "webgpu" or "wasm" in a browser.');
-  if (startedNode != null && startedNode !== backend) {
-    throw unavailable(
-      backend,
-      `backend "${startedNode}" is loaded, and a process takes one of the two`,
-      'Ask for it in a process of its own.',
-    );
-  }
-  if (startedNode == null) {
-    const active = tf.getBackend();
-    // Its notices about instruction sets, not its warnings.
-    process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '1';
-    try {
-      await importOptional(await locateTfjsNode(backend, packageName));
-    } catch (cause) {
-      if (cause instanceof RuntimeError) throw cause;
-      const missing = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'].includes(
-        (cause as { code?: string }).code ?? '',
-      );
+const loadNode =
+  (backend: 'node' | 'node-gpu', packageName: string, reason: string) => async (options: BackendOptions) => {
+    const remedy = `Install it with "npm install ${packageName}@4.22.0" (its installer downloads libtensorflow; Node below 23), or build it with tools/tfjs-node and set ${nodeFolders[backend]}.`;
+    if (isBrowser())
+      throw unavailable(backend, 'it needs Node', 'Use backend "webgpu" or "wasm" in a browser.');
+    if (startedNode != null && startedNode !== backend) {
       throw unavailable(
         backend,
-        missing ? `${packageName} is not installed` : `${packageName} cannot be loaded`,
-        remedy,
-        cause,
+        `backend "${startedNode}" is loaded, and a process takes one of the two`,
+        'Use it in a process of its own.',
       );
     }
-    if (tf.findBackendFactory('tensorflow') == null) {
-      throw unavailable(backend, `${packageName} registered no backend`, remedy);
+    if (startedNode == null) {
+      const active = tf.getBackend();
+      // Its notices about instruction sets, not its warnings.
+      process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '1';
+      // Read once, when its first operation runs.
+      if (options.threads != null) process.env['TF_NUM_INTRAOP_THREADS'] ??= String(options.threads);
+      try {
+        await importOptional(await locateTfjsNode(backend, packageName));
+      } catch (cause) {
+        if (cause instanceof RuntimeError) throw cause;
+        const missing = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'].includes(
+          (cause as { code?: string }).code ?? '',
+        );
+        throw unavailable(
+          backend,
+          missing ? `${packageName} is not installed` : `${packageName} cannot be loaded`,
+          remedy,
+          cause,
+        );
+      }
+      if (tf.findBackendFactory('tensorflow') == null) {
+        throw unavailable(backend, `${packageName} registered no backend`, remedy);
+      }
+      startedNode = backend;
+      // Importing it makes it the active one, which looking for it must not.
+      if (active && active !== 'tensorflow') await tf.setBackend(active);
     }
-    startedNode = backend;
-    // Importing it makes it the active one, which looking for it must not.
-    if (active && active !== 'tensorflow') await tf.setBackend(active);
-  }
-  return { tfjsName: 'tensorflow', reason };
-};
+    return { tfjsName: 'tensorflow', reason };
+  };
 
 /** How each backend is loaded, in no particular order. */
 export const backendLoaders: Record<ConcreteBackend, BackendLoader> = {

@@ -1,4 +1,7 @@
 import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
@@ -6,6 +9,29 @@ import { RuntimeError } from '../errors.js';
 import { prepareRuntime } from '../prepare-runtime.js';
 import { listBackends } from './list-backends.js';
 import { automaticOrder, useBackend } from './use-backend.js';
+
+describe('tfjs-node in a folder of its own', () => {
+  const refusal = async (packages: string[]) => {
+    const folder = mkdtempSync(join(tmpdir(), 'tfjs-node-'));
+    process.env['AUXSEG_TFJS_NODE_GPU'] = folder;
+    try {
+      for (const name of packages) {
+        const home = join(folder, 'node_modules', '@tensorflow', name);
+        mkdirSync(home, { recursive: true });
+        writeFileSync(join(home, 'index.js'), 'throw new Error("loaded");');
+      }
+      return await useBackend('node-gpu').catch((error) => error.message);
+    } finally {
+      delete process.env['AUXSEG_TFJS_NODE_GPU'];
+      rmSync(folder, { recursive: true });
+    }
+  };
+
+  test('is refused where it is not there, or where it brings a second tfjs-core', async () => {
+    expect(await refusal([])).toMatch(/AUXSEG_TFJS_NODE_GPU is .* which has no @tensorflow.tfjs-node-gpu/);
+    expect(await refusal(['tfjs-node-gpu', 'tfjs-core'])).toMatch(/has a @tensorflow.tfjs-core of its own/);
+  });
+});
 
 describe('useBackend', () => {
   test('activates what it is asked for', async () => {

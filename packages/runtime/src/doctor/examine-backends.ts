@@ -1,7 +1,6 @@
-import * as tf from '@tensorflow/tfjs-core';
-import type { ConcreteBackend } from '../backends/backend-loaders.js';
+import { activeBackend, type ConcreteBackend } from '../backends/backend-loaders.js';
 import { listBackends } from '../backends/list-backends.js';
-import { type BackendName, useBackend } from '../backends/use-backend.js';
+import { useBackend } from '../backends/use-backend.js';
 import { type BackendSpeed, type MeasureOptions, measureBackend } from './measure-backend.js';
 
 /** What is known of one backend here. */
@@ -21,11 +20,9 @@ export interface BackendsReport {
   backends: BackendReport[];
 }
 
-const nameOfActive: Record<string, BackendName> = { tensorflow: 'node' };
-
 /** Starts and measures every backend that is available, one after another, and returns to the one that was active. */
 export async function examineBackends(options: MeasureOptions = {}): Promise<BackendsReport> {
-  const active = tf.getBackend() as BackendName | undefined;
+  const active = activeBackend();
   const backends: BackendReport[] = [];
   for (const { name, available, reason } of await listBackends()) {
     const report: BackendReport = {
@@ -46,6 +43,6 @@ export async function examineBackends(options: MeasureOptions = {}): Promise<Bac
     }
     backends.push(report);
   }
-  if (active) await useBackend(nameOfActive[active] ?? active);
+  if (active) await useBackend(active);
   return { backends };
 }
