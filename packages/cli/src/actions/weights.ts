@@ -66,6 +66,8 @@ export async function convert(
   let renamed = tensors;
   if (!keep && format === 'mxnet') renamed = renameMxnet(tensors);
   if (!keep && metadata['format'] === 'auxseg') renamed = toPyTorchTensors(tensors);
+  // MXNet's format has no scalars; what a state dict holds of them are counters of batch normalisations.
+  if (extension === 'params') renamed = new Map([...renamed].filter(([, { shape }]) => shape.length > 0));
   if (renamed.size === 0) {
     throw new CliUsageError(
       `Expected tensors of ResNet-38 such as conv1a_weight in ${input}, found ${[...tensors.keys()].slice(0, 4).join(', ') || 'none'}; --keep-names converts them as they are.`,
