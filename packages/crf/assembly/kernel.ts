@@ -50,6 +50,27 @@ export function scale(k: usize): f32 { return load<f32>(k, 32); }
 @inline
 export function matrix(k: usize): usize { return load<usize>(k, 36); }
 
+// Per-pixel normalisation that is not folded into the weights (two labels): planes of factors for splatting and slicing,
+// f32 [paddedPixels], or 0. Until the first splat has filled them, `mass` is the blurred splat of ones, afterwards 0.
+// @ts-ignore: decorator
+@inline
+export function splatFactors(k: usize): usize { return load<usize>(k, 40); }
+// @ts-ignore: decorator
+@inline
+export function sliceFactors(k: usize): usize { return load<usize>(k, 44); }
+// @ts-ignore: decorator
+@inline
+export function mass(k: usize): usize { return load<usize>(k, 48); }
+// @ts-ignore: decorator
+@inline
+export function setMass(k: usize, m: usize): void { store<usize>(k, m, 48); }
+
+export function setFactors(k: usize, splat: usize, slice: usize, m: usize): void {
+  store<usize>(k, splat, 40);
+  store<usize>(k, slice, 44);
+  store<usize>(k, m, 48);
+}
+
 export function setLattice(k: usize, c: i32, r: u32, i: usize, splat: usize, slice: usize, n: usize): void {
   store<i32>(k, c, 0);
   store<u32>(k, r, 4);
@@ -57,6 +78,7 @@ export function setLattice(k: usize, c: i32, r: u32, i: usize, splat: usize, sli
   store<usize>(k, splat, 12);
   store<usize>(k, slice, 16);
   store<usize>(k, n, 20);
+  setFactors(k, 0, 0, 0);
 }
 
 export function setBuffers(k: usize, f: usize, b: usize): void {

@@ -10,7 +10,7 @@
 // One 32-bit key suffices at usual sigmas; wide lattices use two (coordinates 0..2 and 3..4), kept as one 64-bit key.
 
 import { arenaReset, arenaTop, reserve } from "./arena";
-import { alphaOf, kernelAt, setLattice } from "./kernel";
+import { alphaOf, kernelAt, setFactors, setLattice } from "./kernel";
 import { MAGIC, MAGIC_BITS } from "./math";
 import { nextRun, rewind, RUN, runLength, runStart, setImageSize } from "./order";
 
@@ -645,11 +645,14 @@ export function blur1(c: i32, a: usize, b: usize, pairs: usize, total: u32): usi
 
 /**
  * Builds kernel `index` at the arena's top, which afterwards lies behind the finished lattice.
- * `normalization`: 0 none, 1 before, 2 after, 3 symmetric. `sigmas`: 2 or 5 float32 values.
+ * `normalization`: 0 none, 1 before, 2 after, 3 symmetric. `sigmas`: 2 or 5 float32 values. `folded`: the normalisation
+ * goes into the weights and the scratch is given back; otherwise the first splat of two labels computes it (one pass over
+ * the pixels less) and the scratch stays.
  * Returns the number of lattice points, or 0 when the sigmas are too small for the keys.
  */
 export function buildKernel(
   index: i32, c: i32, width: i32, height: i32, image: usize, sigmas: usize, normalization: i32,
+  folded: bool,
 ): u32 {
   const pixels = width * height;
   const padded = (pixels + 3) & ~3;
@@ -671,7 +674,7 @@ export function buildKernel(
   const idOut = reserve(entries << 2);
   const weightOut = reserve(entries << 2);
   let sliceOut = weightOut;
-  if (normalization == 1 || normalization == 2) sliceOut = reserve(entries << 2);
+  if (folded && (normalization == 1 || normalization == 2)) sliceOut = reserve(entries << 2);
 
   // Scratch from here on.
   const mark = arenaTop();
@@ -693,6 +696,15 @@ export function buildKernel(
   const pairBytes = (<usize>total << 3) * <usize>c;
   let pairs = reserve(<u64>pairBytes);
   linkNeighbours(c, wide, pairs);
+
+  if (!folded) {
+    setLattice(kernelAt(index), c, total, idOut, weightOut, weightOut, pairs);
+    if (normalization == 0) return count;
+    const mass = blur1(c, valuesA, reserve(<u64>total << 2), pairs, total);
+    const factors = reserve(<u64>padded << 2);
+    setFactors(kernelAt(index), normalization == 2 ? 0 : factors, normalization == 1 ? 0 : factors, mass);
+    return count;
+  }
 
   if (normalization != 0) {
     const valuesB = reserve(<u64>total << 2);

@@ -2,7 +2,10 @@
 // Q0 = 1 / (1 + 2^-t) with t = (U1 - U0 + sum of w filter(D)) / ln 2.
 
 import { reserve } from "./arena";
-import { back, corners, front, ids, kernelAt, neighbours, rows, scale, setBuffers, sliceWeights, splatWeights } from "./kernel";
+import {
+  alphaOf, back, corners, front, ids, kernelAt, mass, neighbours, rows, scale, setBuffers, setMass, sliceFactors, sliceWeights,
+  splatFactors, splatWeights,
+} from "./kernel";
 import { nextRun, rewind, RUN, runLength, runStart, setImageSize } from "./order";
 import { LN2, LOG2E, exp2, log2, sumLanes } from "./math";
 
@@ -12,6 +15,7 @@ let kernelCount: i32 = 0;
 let planes: usize = 0; // [2][pixels]: the energies, later Q
 let start: usize = 0; // (U1 - U0) / ln 2 per pixel
 let work: usize = 0;
+let scaled: usize = 0; // a run of one kernel, before or after its factors
 let energyOffset: f64 = 0; // sum over pixels of U0
 
 export function setTwoLabels(width: i32, height: i32, kernels: i32, planesAt: usize): void {
@@ -22,6 +26,7 @@ export function setTwoLabels(width: i32, height: i32, kernels: i32, planesAt: us
   planes = planesAt;
   start = reserve(<u64>pixels << 2);
   work = reserve(<u64>RUN << 2);
+  scaled = reserve(<u64>RUN << 2);
 }
 
 /** Reads the planes; `kind`, `floor`, `low`, `high` as in the general case. Returns 0 when a value is out of range. */
@@ -159,13 +164,39 @@ export function blurTwo(weighted: bool): void {
   }
 }
 
+function sliceKernel(k: usize, first: i32, count: i32, values: usize, acc: usize, add: bool): void {
+  const at = <usize>first * <usize>corners(k) << 2;
+  if (corners(k) == 6) slice6(ids(k) + at, sliceWeights(k) + at, count, values, acc, add);
+  else slice3(ids(k) + at, sliceWeights(k) + at, count, values, acc, add);
+}
+
 function sliceRun(first: i32, count: i32): void {
   if (kernelCount == 0) memory.fill(work, 0, <usize>count << 2);
   for (let i = 0; i < kernelCount; i++) {
     const k = kernelAt(i);
-    const at = <usize>first * <usize>corners(k) << 2;
-    if (corners(k) == 6) slice6(ids(k) + at, sliceWeights(k) + at, count, front(k), work, i > 0);
-    else slice3(ids(k) + at, sliceWeights(k) + at, count, front(k), work, i > 0);
+    if (sliceFactors(k) == 0) {
+      sliceKernel(k, first, count, front(k), work, i > 0);
+      continue;
+    }
+    sliceKernel(k, first, count, front(k), scaled, false);
+    const factors = sliceFactors(k) + (<usize>first << 2);
+    for (let p: usize = 0; p < <usize>count << 2; p += 16) {
+      const part = f32x4.mul(v128.load(scaled + p), v128.load(factors + p));
+      v128.store(work + p, i > 0 ? f32x4.add(v128.load(work + p), part) : part);
+    }
+  }
+}
+
+/** Fills the run's normalisation factors from the kernel's mass, while the run's rows and weights are near anyway. */
+function normalizeRun(k: usize, first: i32, count: i32): void {
+  sliceKernel(k, first, count, mass(k), scaled, false);
+  const symmetric = splatFactors(k) == sliceFactors(k);
+  const factors = max(splatFactors(k), sliceFactors(k)) + (<usize>first << 2);
+  const alpha = f32x4.splat(alphaOf(corners(k)));
+  const one = f32x4.splat(1.0);
+  for (let p: usize = 0; p < <usize>count << 2; p += 16) {
+    const sum = f32x4.add(f32x4.mul(v128.load(scaled + p), alpha), f32x4.splat(1e-20));
+    v128.store(factors + p, f32x4.div(one, symmetric ? f32x4.sqrt(sum) : sum));
   }
 }
 
@@ -173,9 +204,23 @@ function splatRun(first: i32, count: i32, from: usize): void {
   for (let i = 0; i < kernelCount; i++) {
     const k = kernelAt(i);
     const at = <usize>first * <usize>corners(k) << 2;
-    if (corners(k) == 6) splat6(ids(k) + at, splatWeights(k) + at, count, back(k), from);
-    else splat3(ids(k) + at, splatWeights(k) + at, count, back(k), from);
+    let values = from;
+    if (mass(k) != 0) normalizeRun(k, first, count);
+    if (splatFactors(k) != 0) {
+      const factors = splatFactors(k) + (<usize>first << 2);
+      for (let p: usize = 0; p < <usize>count << 2; p += 16) {
+        v128.store(scaled + p, f32x4.mul(v128.load(from + p), v128.load(factors + p)));
+      }
+      values = scaled;
+    }
+    if (corners(k) == 6) splat6(ids(k) + at, splatWeights(k) + at, count, back(k), values);
+    else splat3(ids(k) + at, splatWeights(k) + at, count, back(k), values);
   }
+}
+
+/** All runs have been splatted once: the normalisation factors are known. */
+function splatDone(): void {
+  for (let i = 0; i < kernelCount; i++) setMass(kernelAt(i), 0);
 }
 
 /**
@@ -208,6 +253,7 @@ export function passTwo(withMessage: bool, splatNext: bool, outPlanes: usize, dP
     }
     if (splatNext) splatRun(first, count, work);
   }
+  if (splatNext) splatDone();
 }
 
 /** Splats a plane of ones: with `blurTwo` and `sumSliced` it gives the kernels' row sums. */
@@ -215,12 +261,14 @@ export function splatOnes(): void {
   for (let p = 0; p < RUN; p++) store<f32>(work + (<usize>p << 2), 1.0);
   rewind();
   while (nextRun()) splatRun(runStart(), runLength(), work);
+  splatDone();
 }
 
 /** Splats a plane of D. */
 export function splatPlane(dPlane: usize): void {
   rewind();
   while (nextRun()) splatRun(runStart(), runLength(), dPlane + (<usize>runStart() << 2));
+  splatDone();
 }
 
 /** Writes the sliced values as a plane. */

@@ -15,6 +15,7 @@ export interface WasmExports {
     image: number,
     sigmas: number,
     normalization: number,
+    folded: number,
   ): number;
   kernelAt(index: number): number;
   corners(kernel: number): number;

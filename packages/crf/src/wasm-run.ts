@@ -95,7 +95,7 @@ export class WasmInstance {
         );
         return;
       }
-      this.build(problem, kernel, index, 0);
+      this.build(problem, kernel, index, 0, true);
       this.#cache.set(key, {
         corners: exports.corners(at),
         rows: exports.rows(at),
@@ -108,7 +108,7 @@ export class WasmInstance {
     });
   }
 
-  build(problem: DenseCrfProblem, kernel: KernelSpec, index: number, image: number): void {
+  build(problem: DenseCrfProblem, kernel: KernelSpec, index: number, image: number, folded: boolean): void {
     // The sigmas stay reserved (a few bytes): the arena only grows from here on.
     const sigmas = this.reserve(32);
     this.floats(sigmas, kernel.sigmas.length).set(kernel.sigmas);
@@ -120,6 +120,7 @@ export class WasmInstance {
       image,
       sigmas,
       normalizationCodes[kernel.normalization],
+      folded ? 1 : 0,
     );
     if (points === 0) throw new KeysTooShort();
   }
@@ -234,7 +235,9 @@ export class WasmRun {
       target.fill(0, bytes.length);
     }
     kernels.forEach((kernel, index) => {
-      if (kernel.kind === 'bilateral') instance.build(this.#problem, kernel, index, imageAt);
+      if (kernel.kind === 'bilateral') {
+        instance.build(this.#problem, kernel, index, imageAt, !this.#twoLabels);
+      }
     });
     this.#compatibility();
     if (this.#options.keep) {
