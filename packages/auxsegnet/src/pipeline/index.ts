@@ -4,6 +4,7 @@ export { confusionByImage, type EvaluationInput, scorePseudoLabels, sumConfusion
 export { findFile, networkFromWeights, openNetworkFile } from './network-files.js';
 export { createContext, openRecipeData, type RecipeData } from './open-context.js';
 export { openSaliencySource, type SaliencySurroundings } from './open-saliency-source.js';
+export { reuseClassifier } from './reuse-classifier.js';
 export {
   openRunDirectory,
   RunDirectory,

@@ -5,6 +5,7 @@ import {
   createContext,
   openRecipeData,
   openRunDirectory,
+  reuseClassifier,
   runPipeline,
   type Summary,
 } from '@auxseg/auxsegnet/pipeline';
@@ -21,6 +22,8 @@ export interface RunOptions extends RecipeOverrides {
   out?: string;
   json?: boolean;
   stage?: string;
+  /** A finished run whose classifier and CAMs are taken. */
+  reuse?: string;
 }
 
 /** `auxseg run`. */
@@ -74,6 +77,8 @@ async function execute(
     classes: data.train.classes,
     backend: backend.name,
   });
+  if (options.reuse !== undefined && (await reuseClassifier(directory, options.reuse, data.train.ids)))
+    terminal.note(`classifier and CAMs of ${options.reuse}`);
   const context = createContext({
     recipe,
     data,

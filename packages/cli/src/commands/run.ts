@@ -81,5 +81,9 @@ function withRunOptions(command: Command): Command {
       'change a recipe value, e.g. train.epochs=2 (may be given more than once)',
       collect,
     )
+    .option(
+      '--reuse <run>',
+      'take the classifier and its CAMs from this finished run, for recipes that differ only in what comes after',
+    )
     .option('--json', 'print the result as JSON');
 }
