@@ -1,6 +1,7 @@
 import { copyFile, link, mkdir, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AuxSegNetError } from '../auxsegnet-error.js';
+import { resolveRecipe } from '../recipe.js';
 import { RunDirectory, type RunState, recipeDifferences, storageError } from './run-directory.js';
 
 /** The parts of a recipe that the classifier and its CAMs depend on. */
@@ -35,7 +36,9 @@ export async function reuseClassifier(
   if (steps.some((step) => step === undefined)) throw refuse('its steps classifier and cam are not done');
   const pick = (recipe: RunState['recipe']) =>
     Object.fromEntries(CLASSIFIER_SETTINGS.map((key) => [key, recipe[key]]));
-  const differences = recipeDifferences(pick(source.recipe), pick(state.recipe)).filter(
+  // Resolved again: settings that came later than that run have their defaults in it.
+  const resolved = resolveRecipe(source.recipe, { source: `the recipe of ${from}` });
+  const differences = recipeDifferences(pick(resolved), pick(state.recipe)).filter(
     (path) => !INDIFFERENT.test(path),
   );
   if (differences.length > 0) throw refuse(`it was made with another ${differences.join(', ')}`);
