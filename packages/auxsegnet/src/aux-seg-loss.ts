@@ -32,11 +32,14 @@ export interface LossTargets {
  * binary cross-entropy on both saliency maps, cross-entropy with ignore on both segmentations, logits upsampled to the
  * target's size first. Without an affinity map refined equals initial and is not counted again.
  * Losses of weight 0 are not computed. Runs inside the caller's tidy.
+ *
+ * @param shares factors on the parts themselves, for a part of a batch whose losses are to add up to the batch's
  */
 export function auxSegLosses(
   outputs: Partial<Record<OutputName, tf.Tensor>>,
   targets: LossTargets,
   weights: LossWeights,
+  shares: LossWeights = { classification: 1, saliency: 1, segmentation: 1 },
 ): { total: tf.Scalar; parts: Record<string, tf.Scalar> } {
   const parts: Partial<Record<LossName, tf.Scalar>> = {};
   const refinedToo = outputs.affinity !== undefined;
@@ -57,14 +60,14 @@ export function auxSegLosses(
     parts.segmentationInitial = loss(outputs.initialSegmentation);
     if (refinedToo) parts.segmentationRefined = loss(outputs.refinedSegmentation!);
   }
-  const weightOf = (name: string) =>
-    name === 'classification'
-      ? weights.classification
-      : name.startsWith('sal')
-        ? weights.saliency
-        : weights.segmentation;
+  const taskOf = (name: string) =>
+    name === 'classification' ? 'classification' : name.startsWith('sal') ? 'saliency' : 'segmentation';
+  for (const [name, value] of Object.entries(parts)) {
+    const factor = shares[taskOf(name)];
+    if (factor !== 1) parts[name as LossName] = tf.mul(value as tf.Scalar, factor);
+  }
   const weighted = Object.entries(parts).map(([name, value]) => {
-    const weight = weightOf(name);
+    const weight = weights[taskOf(name)];
     return weight === 1 ? (value as tf.Tensor) : tf.mul(value as tf.Tensor, weight);
   });
   return { total: tf.addN(weighted) as tf.Scalar, parts: parts as Record<string, tf.Scalar> };

@@ -17,10 +17,12 @@ export {
 export { createTrainer, type Trainer, type TrainerOptions, type TrainingResult } from './trainer.js';
 export { TrainerError, type TrainerErrorCode } from './trainer-error.js';
 export type {
+  BatchGradients,
   Checkpoint,
   CheckpointStore,
   Clock,
   DataSource,
+  GradientSource,
   LossContext,
   LossOutput,
   Optimizer,

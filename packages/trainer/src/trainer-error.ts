@@ -10,7 +10,8 @@ export type TrainerErrorCode =
   | 'CHECKPOINT_CORRUPT'
   | 'DISK_FULL'
   | 'UNWRITABLE'
-  | 'ABORTED';
+  | 'ABORTED'
+  | 'REPLICA_FAILED';
 
 /** The error of this package: `code` says which, `details` carries the values of the message. */
 export class TrainerError extends Error {

@@ -1,6 +1,6 @@
-import { variableGradients } from '@auxseg/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { createCheckpoint, type RunIdentity, restoreCheckpoint } from './checkpoint.js';
+import { computeGradients } from './compute-gradients.js';
 import { createLossLog } from './loss-log.js';
 import { hashToKey } from './random-key.js';
 import { TrainerError } from './trainer-error.js';
@@ -8,6 +8,7 @@ import type {
   CheckpointStore,
   Clock,
   DataSource,
+  GradientSource,
   Optimizer,
   RandomPort,
   Schedule,
@@ -20,6 +21,8 @@ import type {
 export interface TrainerOptions<B extends object> {
   model: TrainableModel<B>;
   data: DataSource<B>;
+  /** Where gradients are computed; by default here, on the calling thread. */
+  gradients?: GradientSource<B>;
   optimizer: Optimizer;
   schedule: Schedule;
   /** Optimiser steps of the whole run, over all resumptions. */
@@ -164,14 +167,13 @@ async function train<B extends object>(options: TrainerOptions<B>): Promise<Trai
         for (let microStep = 0; microStep < accumulate; microStep++) {
           const { batch, epoch: batchEpoch } = await batches.next();
           epoch = batchEpoch;
-          random.setKey(hashToKey(seed, step * accumulate + microStep));
-          const losses = await differentiate(
-            model,
-            variables,
-            batch,
-            { step, microStep, epoch, training: true },
-            gradients,
-          );
+          const key = hashToKey(seed, step * accumulate + microStep);
+          random.setKey(key);
+          const context = { step, microStep, epoch, training: true } as const;
+          const computed = await (options.gradients?.compute(batch, context, key) ??
+            computeGradients(model, variables, batch, context));
+          const { losses } = computed;
+          addGradients(gradients, computed.gradients);
           if (!Object.values(losses).every(Number.isFinite)) {
             throw nonFiniteLoss(step + 1, totalSteps, batch, losses, lr, store ? savedStep : undefined);
           }
@@ -221,35 +223,16 @@ async function train<B extends object>(options: TrainerOptions<B>): Promise<Trai
   };
 }
 
-/** Computes one batch's losses and adds its gradients to `gradients`, whose tensors are the caller's to dispose. */
-async function differentiate<B extends object>(
-  model: TrainableModel<B>,
-  variables: readonly tf.Variable[],
-  batch: B,
-  context: { step: number; microStep: number; epoch: number; training: true },
-  gradients: Map<string, tf.Tensor>,
-): Promise<Record<string, number>> {
-  let names: string[] = [];
-  let values: tf.Tensor | undefined;
-  const { value, grads } = variableGradients(() => {
-    const { total, parts } = model.loss(batch, context);
-    names = ['total', ...Object.keys(parts).filter((name) => name !== 'total')];
-    values = tf.keep(tf.stack(names.map((name) => (name === 'total' ? total : parts[name]))));
-    return total;
-  }, variables);
-  value.dispose();
-  for (const [name, gradient] of Object.entries(grads)) {
-    if (!gradient) continue;
-    const sum = gradients.get(name);
-    gradients.set(name, sum ? tf.add(sum, gradient) : gradient);
+/** Adds gradients to the sums, whose tensors are the caller's to dispose. */
+function addGradients(sums: Map<string, tf.Tensor>, gradients: Readonly<Record<string, tf.Tensor>>): void {
+  for (const [name, gradient] of Object.entries(gradients)) {
+    const sum = sums.get(name);
+    sums.set(name, sum ? tf.add(sum, gradient) : gradient);
     if (sum) {
       sum.dispose();
       gradient.dispose();
     }
   }
-  const numbers = await values!.data();
-  values!.dispose();
-  return Object.fromEntries(names.map((name, index) => [name, numbers[index]]));
 }
 
 function applyGradients(

@@ -30,6 +30,18 @@ export interface TrainableModel<B extends object = TrainingBatch> {
   loss(batch: B, context: LossContext): LossOutput;
 }
 
+/** Losses of a batch as numbers, and the gradients of `total` by variable name, which the caller disposes. */
+export interface BatchGradients {
+  readonly losses: Record<string, number>;
+  readonly gradients: Record<string, tf.Tensor>;
+}
+
+/** Port: computes losses and gradients of a batch; `createReplicas` of the node entry does so on several threads. */
+export interface GradientSource<B extends object = TrainingBatch> {
+  /** `key` has been given to the random port for this thread already. */
+  compute(batch: B, context: LossContext, key: number): Promise<BatchGradients>;
+}
+
 /** Port: batches by epoch, the same ones for the same epoch index every time (`createLoader` of datasets fits). */
 export interface DataSource<B extends object = TrainingBatch> {
   readonly batchesPerEpoch: number;
@@ -53,7 +65,8 @@ export type Schedule = (step: number) => number;
 
 /** Port: what draws random numbers inside the model (dropout) is keyed through this before each batch. */
 export interface RandomPort {
-  setKey(key: number): void;
+  /** `firstSample`: index of the first sample in the whole batch where only a part of it is computed; 0 otherwise. */
+  setKey(key: number, firstSample?: number): void;
 }
 
 /** Port: milliseconds on a clock that never runs backwards. */

@@ -1,13 +1,15 @@
+import { availableParallelism } from 'node:os';
 import { type Batch, createLoader, type LabelTarget, type SaliencyTarget } from '@auxseg/datasets';
-import { setRandomKey } from '@auxseg/runtime';
+import { type BackendName, setRandomKey } from '@auxseg/runtime';
 import { createSgd, createTrainer, layerVariableNames, polySchedule } from '@auxseg/trainer';
-import { createFileCheckpointStore } from '@auxseg/trainer/node';
-import * as tf from '@tensorflow/tfjs-core';
-import { auxSegLosses, forwardForTraining } from '../aux-seg-loss.js';
+import { createFileCheckpointStore, createReplicas } from '@auxseg/trainer/node';
+import type * as tf from '@tensorflow/tfjs-core';
 import type { AuxSegNet } from '../network.js';
 import type { LossWeights, Schedule } from '../recipe.js';
 import { encodeModel, type WeightsMetadata } from '../weights.js';
+import { type BatchLossOptions, lossOfBatch, splitBatch, type TrainingPart } from './batch-loss.js';
 import type { PipelineContext } from './context.js';
+import type { ReplicaOptions } from './replica-worker.js';
 
 /** One training: which network, on what, for how long, and where its files go. */
 export interface TrainingJob {
@@ -91,11 +93,32 @@ export async function trainNetwork(
     logLines = [];
     await directory.appendLog(lines);
   };
+  const loss: BatchLossOptions = {
+    losses: job.losses,
+    saliencyTarget: job.saliencyTarget,
+    recompute: schedule.recompute,
+  };
+  const random = { setKey: setRandomKey };
+  const replicas =
+    schedule.replicas > 1
+      ? createReplicas<TrainingPart>({
+          replicas: Math.min(schedule.replicas, schedule.batchSize),
+          model: { variables: () => variables, loss: (part) => lossOfBatch(network, part, loss) },
+          random,
+          split: ({ batch }, parts) => splitBatch(batch, parts),
+          worker: workerUrl(),
+          workerData: replicaOptions(context, job, loss),
+        })
+      : null;
+  const whole = { classification: 1, saliency: 1, segmentation: 1 };
   const trainer = createTrainer<Batch>({
     model: {
       variables: () => variables,
-      loss: (batch) => lossOfBatch(network, batch, job),
+      loss: (batch) => lossOfBatch(network, { batch, shares: whole }, loss),
     },
+    gradients: replicas
+      ? { compute: (batch, at, key) => replicas.compute({ batch, shares: whole }, at, key) }
+      : undefined,
     data: loader,
     optimizer,
     schedule: polySchedule({
@@ -107,7 +130,7 @@ export async function trainNetwork(
     totalSteps,
     accumulate: schedule.accumulate,
     seed,
-    random: { setKey: setRandomKey },
+    random,
     nameOf,
     checkpoint: createFileCheckpointStore(directory.path(job.checkpoint)),
     checkpointEverySteps: schedule.checkpointEverySteps,
@@ -149,32 +172,35 @@ export async function trainNetwork(
     await directory.write(job.output, encodeModel(network.model, job.metadata));
   } finally {
     optimizer.dispose();
+    await replicas?.close();
     await loader.close();
   }
   return lossesAtEnd;
 }
 
-function lossOfBatch(network: AuxSegNet, batch: Batch, job: TrainingJob) {
-  const { count, height, width } = batch;
-  const images = tf.tensor4d(batch.images, [count, height, width, 3]);
-  const labels = tf.tensor2d(batch.labels, [count, network.numClasses]);
-  const outputs = forwardForTraining(network, images, job.schedule.recompute ? network.blockEnds : []);
-  return auxSegLosses(
-    outputs,
-    {
-      labels,
-      saliency: batch.saliency
-        ? tf.tensor4d(binarise(batch.saliency, job.saliencyTarget), [count, height, width, 1])
-        : undefined,
-      segmentation: batch.segmentation
-        ? tf.tensor3d(Int32Array.from(batch.segmentation), [count, height, width], 'int32')
-        : undefined,
-    },
-    job.losses,
+/** Worker threads run plain JavaScript: started from the TypeScript sources (our own tests), the built file is used. */
+function workerUrl(): URL {
+  const here = import.meta.url;
+  return new URL(
+    here.endsWith('.ts') ? '../../dist/pipeline/replica-worker.js' : './replica-worker.js',
+    here,
   );
 }
 
-/** Targets 0 and 1; the negative values of padding stay. */
-function binarise(saliency: Float32Array, threshold: number): Float32Array {
-  return saliency.map((value) => (value < 0 ? value : value >= threshold ? 1 : 0));
+function replicaOptions(context: PipelineContext, job: TrainingJob, loss: BatchLossOptions): ReplicaOptions {
+  const { metadata, network, schedule } = job;
+  return {
+    backend: context.backend as BackendName,
+    threads: threadsFor(context.recipe.threads, schedule.replicas),
+    kind: metadata.kind,
+    config: metadata.network,
+    numClasses: network.numClasses,
+    weights: network.model.weights.map((weight) => Float32Array.from(weight.read().dataSync())),
+    loss,
+  };
+}
+
+/** Threads of each operation when several replicas share the processor. */
+export function threadsFor(threads: number, replicas: number): number {
+  return Math.max(1, Math.floor((threads > 0 ? threads : availableParallelism()) / replicas));
 }

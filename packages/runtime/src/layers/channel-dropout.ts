@@ -4,14 +4,18 @@ import { RuntimeError } from '../errors.js';
 import { runWithGradient } from '../gradients/run-with-gradient.js';
 
 let randomKey = 0;
+let firstSampleOfBatch = 0;
 
 /**
  * Sets the key from which channelDropout layers draw their masks in the next forward passes.
  *
  * The same key, layer name and shape give the same mask, whatever ran before: set it once a step, for instance to the
  * step's number. Integers from 0 to 2^53.
+ *
+ * @param firstSample index of the first image in the whole batch, for a pass over a part of it: the part then draws what it
+ *   would have drawn in the whole
  */
-export function setRandomKey(key: number): void {
+export function setRandomKey(key: number, firstSample = 0): void {
   if (!Number.isSafeInteger(key) || key < 0) {
     throw new RuntimeError(
       'bad-random-key',
@@ -22,6 +26,7 @@ export function setRandomKey(key: number): void {
     );
   }
   randomKey = key;
+  firstSampleOfBatch = firstSample;
 }
 
 /** 32-bit FNV-1a of a string, its bits mixed so that similar strings start unrelated streams. */
@@ -35,11 +40,16 @@ function hash(text: string): number {
   return (state ^ (state >>> 16)) >>> 0;
 }
 
-/** Mulberry32: 32 bits of state are plenty for one mask, and its stream is the same on every platform. */
-function uniformStream(seed: number): () => number {
-  let state = seed >>> 0;
+const STEP = 0x6d2b79f5;
+
+/**
+ * Mulberry32 from its draw number `skipped` on: 32 bits of state are plenty for one mask, and its stream is the same on
+ * every platform.
+ */
+function uniformStream(seed: number, skipped: number): () => number {
+  let state = (seed + Math.imul(STEP, skipped)) >>> 0;
   return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
+    state = (state + STEP) >>> 0;
     let t = state;
     t = Math.imul(t ^ (t >>> 15), t | 1);
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
@@ -81,7 +91,7 @@ export class ChannelDropout extends tfl.layers.Layer {
     const x = (Array.isArray(inputs) ? inputs[0] : inputs) as tf.Tensor4D;
     if (kwargs?.['training'] !== true || this.rate === 0) return tf.clone(x);
     const [n, , , c] = x.shape;
-    const draw = uniformStream(hash(`${this.name}/${randomKey}`));
+    const draw = uniformStream(hash(`${this.name}/${randomKey}`), firstSampleOfBatch * c);
     const keep = 1 / (1 - this.rate);
     const values = Float32Array.from({ length: n * c }, () => (draw() < this.rate ? 0 : keep));
     return runWithGradient(
