@@ -120,6 +120,52 @@ describe('openCocoDataset', () => {
     await Promise.all([listed.close(), subset.close()]);
   });
 
+  test("COCO's ids 1 to 90, ten of them unused, become 1 to 80 in the field's order; both list conventions count", async () => {
+    const unused = [12, 26, 29, 30, 45, 66, 68, 69, 71, 83];
+    const used = Array.from({ length: 90 }, (_, i) => i + 1).filter((id) => !unused.includes(id));
+    const file = join(root, 'eighty.json');
+    // One image a category, one with a crowd alone and one without regions.
+    const images = Array.from({ length: 82 }, (_, i) => ({
+      id: i,
+      width: 4,
+      height: 4,
+      file_name: `${i}.jpg`,
+    }));
+    const region = { segmentation: [square(0, 0, 4)] };
+    const annotations = used.map((id, i) => ({ id: i, image_id: i, category_id: id, iscrowd: 0, ...region }));
+    const runs = { size: [4, 4], counts: [0, 16] };
+    annotations.push({ id: 80, image_id: 80, category_id: 1, iscrowd: 1, segmentation: runs } as never);
+    const categories = used.map((id) => ({ id, name: `category ${id}` })).reverse();
+    writeFileSync(file, JSON.stringify({ images, annotations, categories }));
+    mkdirSync(join(root, 'eighty'));
+    for (const { file_name: name } of images) writeFileSync(join(root, 'eighty', name), '');
+    const open = (include: 'labelled' | 'all') =>
+      openCocoDataset({ annotations: file, images: join(root, 'eighty'), include });
+    const dataset = await open('labelled');
+    expect([dataset.classes.length, dataset.ids.length]).toEqual([80, 80]);
+    expect(dataset.categoryIds).toEqual(used);
+    // person 1, stop sign 13 -> 12, toothbrush 90 -> 80: with background 81 classes.
+    for (const [category, value] of [
+      [1, 1],
+      [13, 12],
+      [27, 25],
+      [90, 80],
+    ]) {
+      const id = String(used.indexOf(category));
+      expect(new Set((await dataset.truth(id)).data)).toEqual(new Set([value]));
+      expect(dataset.imageLabels(id).indexOf(1)).toBe(value - 1);
+    }
+    const counts = new Array(80).fill(0);
+    for (const id of dataset.ids)
+      dataset.imageLabels(id).forEach((l, k) => {
+        counts[k] += l;
+      });
+    expect(counts).toEqual(new Array(80).fill(1));
+    const all = await open('all');
+    expect(all.ids).toHaveLength(82);
+    await Promise.all([dataset.close(), all.close()]);
+  });
+
   test('the file may be cut at any chunk boundary', async () => {
     const expected = JSON.parse(instances());
     for (const pad of [0, 1, 1048576 - 900, 1048576 - 431, 1048576 - 205]) {

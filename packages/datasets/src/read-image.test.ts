@@ -1,9 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readNpz } from '@auxseg/formats';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import sharp, { type Raw, type Sharp } from 'sharp';
+import { createLoader } from './create-loader.js';
+import { openFolderDataset } from './open-folder-dataset.js';
 import { createRandom } from './random.js';
 import { readImage, readImageSize } from './read-image.js';
 
@@ -149,4 +152,41 @@ describe('readImage', () => {
     await expect(readImage(new Uint8Array(0))).rejects.toThrow(/empty/);
     await expect(readImage(join(folder, 'none.jpg'))).rejects.toThrow(/Expected a file at .*none\.jpg/);
   });
+});
+
+test('photographs of every kind give the same batches for any number of workers', async () => {
+  const root = join(folder, 'kinds');
+  mkdirSync(root);
+  const colour = noise(40, 30, 3);
+  const raw = (image: { data: Buffer; raw: Raw }) => sharp(image.data, { raw: image.raw });
+  const kinds: Record<string, Promise<Buffer>> = {
+    'a-grey.jpg': raw(noise(40, 30, 1))
+      .toColourspace('b-w')
+      .jpeg()
+      .toBuffer(),
+    'b-cmyk.jpg': raw(colour).toColourspace('cmyk').jpeg().toBuffer(),
+    'c-deep.png': raw(colour).toColourspace('rgb16').png().toBuffer(),
+    'd-turned.jpg': raw(colour).withMetadata({ orientation: 8 }).jpeg().toBuffer(),
+    'e-alpha.webp': raw(noise(20, 50, 4))
+      .webp()
+      .toBuffer(),
+    'f-pixel.png': flat(9, 8, 7, 1, 1).png().toBuffer(),
+    'g-panorama.jpg': flat(90, 80, 70, 3000, 12).jpeg().toBuffer(),
+    'h-progressive.jpg': raw(colour).jpeg({ progressive: true }).toBuffer(),
+  };
+  for (const [name, bytes] of Object.entries(kinds)) writeFileSync(join(root, name), await bytes);
+  const rows = Object.keys(kinds).map((name) => `${name},x`);
+  writeFileSync(join(root, 'labels.csv'), `file,labels\n${rows.join('\n')}\n`);
+  const dataset = await openFolderDataset({ root });
+  const batches = async (workers: number) => {
+    const transform = { flip: true, scale: { min: 0.7, max: 1.3 }, crop: 33 };
+    const loader = createLoader({ dataset, transform, batchSize: 3, seed: 5, workers });
+    const hash = createHash('sha256');
+    for await (const { ids, images } of loader.epoch(1))
+      hash.update(ids.join()).update(new Uint8Array(images.buffer, images.byteOffset, images.byteLength));
+    await loader.close();
+    return hash.digest('hex');
+  };
+  const alone = await batches(0);
+  for (const workers of [1, 3]) expect(await batches(workers)).toBe(alone);
 });
