@@ -46,8 +46,14 @@ export async function listTasks(options: CrfOptions): Promise<CrfTask[]> {
     );
   }
   const input = inputs[0];
+  wholeNumber(options.iterations, '--iterations', 0);
+  wholeNumber(options.workers, '--workers', 1);
+  wholeNumber(options.labels, '--labels', 2);
   if ((options.image === undefined) === (options.images === undefined)) {
     throw new CliUsageError('Expected either --image FILE or --images DIR.');
+  }
+  if (options.image !== undefined && !/\.(npy|png)$/.test(options.out)) {
+    throw new CliUsageError(`Expected --out to end in .npy (Q) or .png (map), got ${options.out}.`);
   }
   if (options.image !== undefined) return [{ image: options.image, input, output: options.out }];
   const names = await readdir(options.images!).catch((cause) => {
@@ -56,7 +62,12 @@ export async function listTasks(options: CrfOptions): Promise<CrfTask[]> {
     );
   });
   const byId = new Map(names.map((name) => [basename(name, extname(name)), join(options.images!, name)]));
-  const found = (await readdir(input)).filter((name) => /\.(npy|png)$/.test(name)).sort();
+  const inputNames = await readdir(input).catch((cause) => {
+    throw new CliUsageError(
+      `Expected a folder of .npy or .png files at ${input} (as --images is one), got ${(cause as NodeJS.ErrnoException).code}.`,
+    );
+  });
+  const found = inputNames.filter((name) => /\.(npy|png)$/.test(name)).sort();
   if (found.length === 0) throw new CliUsageError(`Expected .npy or .png files in ${input}, found none.`);
   return found.map((name) => {
     const id = basename(name, extname(name));
@@ -69,6 +80,12 @@ export async function listTasks(options: CrfOptions): Promise<CrfTask[]> {
       output: join(options.out, `${id}.${options.unary ? 'npy' : 'png'}`),
     };
   });
+}
+
+/** Wrong use unless the option is absent or an integer of at least `minimum`. */
+function wholeNumber(text: string | undefined, option: string, minimum: number): void {
+  if (text === undefined || (/^\d+$/.test(text) && Number(text) >= minimum)) return;
+  throw new CliUsageError(`Expected ${option} to be an integer >= ${minimum}, got '${text}'.`);
 }
 
 /** Runs the tasks on a pool of workers, with progress. */
@@ -88,7 +105,13 @@ export async function runTasks(
     const lane = async () => {
       for (let task = queue.shift(); task !== undefined; task = queue.shift()) {
         signal.throwIfAborted();
-        await runTask(task, options, pool);
+        await runTask(task, options, pool).catch((error: Error) => {
+          // In a folder the message alone would not say which file it is about.
+          if (!error.message.includes(task.input) && !error.message.includes(task.image)) {
+            error.message = `${task.input}: ${error.message}`;
+          }
+          throw error;
+        });
         done++;
         const each = (performance.now() - started) / 1000 / done;
         terminal.progress(
