@@ -29,6 +29,9 @@ export function binaryCrossEntropyWithLogits(
   return loss(logits) as tf.Scalar;
 }
 
+/** Far from the largest double, 2^1024. */
+const LARGE = 2 ** 512;
+
 interface CustomGradient {
   value: tf.Tensor;
   gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor;
@@ -45,13 +48,21 @@ function hostForward(
   const gradient = new Float32Array(x.length);
   let sum = 0;
   let count = 0;
+  // One logarithm for many factors of at most 2: their product stays in range, and is exact to some 1e-13.
+  let product = 1;
   for (let i = 0; i < x.length; i++) {
     if (ignoreNegative && t[i] < 0) continue;
     const e = Math.exp(-Math.abs(x[i]));
-    sum += Math.max(x[i], 0) - x[i] * t[i] + Math.log1p(e);
+    sum += Math.max(x[i], 0) - x[i] * t[i];
+    product *= 1 + e;
+    if (product > LARGE) {
+      sum += Math.log(product);
+      product = 1;
+    }
     gradient[i] = (x[i] >= 0 ? 1 : e) / (1 + e) - t[i];
     count++;
   }
+  sum += Math.log(product);
   const scale = count > 0 ? 1 / count : 0;
   for (let i = 0; i < gradient.length; i++) gradient[i] *= scale;
   save([tf.tensor(gradient, logits.shape, 'float32')]);

@@ -8,6 +8,7 @@ import {
   reuseClassifier,
   runPipeline,
   type Summary,
+  threadsFor,
 } from '@auxseg/auxsegnet/pipeline';
 import { createReport } from '@auxseg/report';
 import { useBackend } from '@auxseg/runtime';
@@ -66,7 +67,9 @@ async function execute(
   const terminal = createTerminal({ json: options.json === true });
   const started = performance.now();
   const data = await openRecipeData(recipe);
-  const backend = await useBackend(recipe.backend, recipe.threads > 0 ? { threads: recipe.threads } : {});
+  const replicas = Math.max(recipe.classifier.replicas, recipe.train.replicas);
+  const threads = replicas > 1 ? threadsFor(recipe.threads, replicas) : recipe.threads;
+  const backend = await useBackend(recipe.backend, threads > 0 ? { threads } : {});
   terminal.note(`backend ${backend.name}: ${backend.reason}`);
   terminal.note(
     `${data.train.ids.length} training images, ${data.scoreIds.length} of them with masks for scoring, ${data.val.ids.length} for validation; classes ${data.train.classes.join(', ')}`,
