@@ -6,6 +6,7 @@ import { patchConvolutions } from './kernels/patch-convolutions.js';
 import { prepareCpu } from './kernels/prepare-cpu.js';
 import { prepareNode } from './kernels/prepare-node.js';
 import { prepareWasm } from './kernels/prepare-wasm.js';
+import { prepareWebgpu } from './kernels/prepare-webgpu.js';
 import { registerLayers } from './layers/register-layers.js';
 
 const preparedBackends = new Set<string>();
@@ -17,6 +18,7 @@ const extraSteps: Record<string, () => void> = {
   onnx: () => registerHostKernels('onnx'),
   tensorflow: prepareNode,
   wasm: prepareWasm,
+  webgpu: prepareWebgpu,
 };
 
 /**

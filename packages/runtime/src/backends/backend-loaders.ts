@@ -3,6 +3,7 @@ import { RuntimeError } from '../errors.js';
 import { listeningToNativeCode } from '../kernels/native-failures.js';
 import { isBrowser } from './platform.js';
 import { withWasmWorkers } from './wasm-threads.js';
+import { failAloud, findGpuAdapter, withAllGpuLimits } from './webgpu-device.js';
 
 /** A backend that can be asked for by name. */
 export type ConcreteBackend = 'onnx' | 'wasm' | 'cpu' | 'webgpu' | 'node' | 'node-gpu';
@@ -156,18 +157,42 @@ async function loadCpu() {
 }
 
 const webgpuRemedy =
-  'Use a browser with WebGPU and install @tensorflow/tfjs-backend-webgpu 4.22.0; in Node install the package "webgpu" too.';
+  'Use a browser with WebGPU and install @tensorflow/tfjs-backend-webgpu 4.22.0; in Node install the package "webgpu" too, and a Vulkan, Metal or D3D12 driver.';
 
 async function loadWebgpu() {
-  try {
-    await importOptional('@tensorflow/tfjs-backend-webgpu');
-  } catch (cause) {
-    throw unavailable('webgpu', '@tensorflow/tfjs-backend-webgpu is not installed', webgpuRemedy, cause);
+  // First, since the package registers nothing where there is no navigator.gpu when it is imported.
+  const adapter = await findGpuAdapter();
+  // In a bundle its author imports it, and it is there already.
+  if (tf.getKernel('Conv2D', 'webgpu') == null) {
+    try {
+      await importOptional('@tensorflow/tfjs-backend-webgpu');
+    } catch (cause) {
+      throw unavailable('webgpu', '@tensorflow/tfjs-backend-webgpu is not installed', webgpuRemedy, cause);
+    }
   }
-  if ((globalThis.navigator as { gpu?: unknown } | undefined)?.gpu == null) {
-    throw unavailable('webgpu', 'there is no navigator.gpu here', webgpuRemedy);
+  if (typeof adapter === 'string') throw unavailable('webgpu', adapter, webgpuRemedy);
+  if (tf.findBackendFactory('webgpu') == null) {
+    throw unavailable(
+      'webgpu',
+      '@tensorflow/tfjs-backend-webgpu was imported before there was a navigator.gpu',
+      "Leave its import to useBackend('webgpu').",
+    );
   }
-  return { tfjsName: 'webgpu', reason: 'WebGPU' };
+  const { vendor, architecture, description } = adapter.info ?? {};
+  const name = description || [vendor, architecture].filter(Boolean).join(' ');
+  return { tfjsName: 'webgpu', reason: name ? `WebGPU on ${name}` : 'WebGPU' };
+}
+
+let webgpuFailsAloud = false;
+
+/** Starts it on a device with all the limits that there are (unless somebody started it before), and makes it fail aloud. */
+async function startWebgpu(): Promise<boolean> {
+  const started = await withAllGpuLimits(() => tf.setBackend('webgpu'));
+  if (started && !webgpuFailsAloud) {
+    webgpuFailsAloud = true;
+    failAloud(tf.backend());
+  }
+  return started;
 }
 
 /** Environment variables that name a folder in which tfjs-node is installed (see tools/tfjs-node in the repository). */
@@ -269,5 +294,5 @@ export const backendLoaders: Record<ConcreteBackend, BackendLoader> = {
   onnx: { load: loadOnnx, remedy: onnxRemedy },
   wasm: { load: loadWasm, start: startWasm, remedy: wasmRemedy },
   cpu: { load: loadCpu, remedy: cpuRemedy },
-  webgpu: { load: loadWebgpu, remedy: webgpuRemedy },
+  webgpu: { load: loadWebgpu, start: startWebgpu, remedy: webgpuRemedy },
 };

@@ -1,0 +1,12 @@
+// Import the backends yourself in a bundle: the runtime finds what is registered.
+import '@tensorflow/tfjs-backend-webgpu';
+import { runChecks } from './checks.mjs';
+
+globalThis.lines = [];
+runChecks((line) => globalThis.lines.push(line)).then(
+  (failed) => (globalThis.failed = failed),
+  (error) => {
+    globalThis.lines.push(String(error?.stack ?? error));
+    globalThis.failed = 1;
+  },
+);

@@ -1,0 +1,112 @@
+// Checks backend webgpu against cpu on a software adapter: gradients, losses, training steps, and that failures are aloud.
+//
+//   node integrations/webgpu-browser/run.mjs           in headless Chromium (CHROMIUM_PATH, or a system one)
+//   node integrations/webgpu-browser/run.mjs --node    in Node, with the package "webgpu" (Dawn): AUXSEG_WEBGPU names its
+//                                                      folder where it is not installed here; a Vulkan driver is needed
+//
+// In Node without a GPU, SwiftShader as it comes with Chromium will do:
+//   VK_ICD_FILENAMES=/usr/lib/chromium/vk_swiftshader_icd.json LD_LIBRARY_PATH=/usr/lib/chromium
+// Needs the packages built. Exit code 0: passed, or skipped with the reason; 1: failed.
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { dirname, extname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, '..', '..');
+if (!existsSync(join(root, 'packages', 'auxsegnet', 'dist', 'index.js'))) {
+  console.error('Expected the packages built; run npm run build first.');
+  process.exit(1);
+}
+process.exit(process.argv.includes('--node') ? await inNode() : await inChromium());
+
+async function inNode() {
+  const { listBackends } = await import('@auxseg/runtime');
+  const status = (await listBackends()).find(({ name }) => name === 'webgpu');
+  if (!status.available) {
+    console.log(`Skipped: ${status.reason}`);
+    return 0;
+  }
+  const { runChecks } = await import('./checks.mjs');
+  return (await runChecks((line) => console.log(line))) === 0 ? 0 : 1;
+}
+
+async function inChromium() {
+  const candidates = [
+    process.env.CHROMIUM_PATH,
+    '/usr/bin/chromium',
+    '/usr/bin/chromium-browser',
+    '/usr/bin/google-chrome',
+    '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  ];
+  const executablePath = candidates.find((path) => path && existsSync(path));
+  if (!executablePath) {
+    console.log('Skipped: no Chromium found (set CHROMIUM_PATH, or apt-get install chromium).');
+    return 0;
+  }
+  const { build } = await import('vite');
+  const { chromium } = await import('playwright-core');
+  const work = mkdtempSync(join(tmpdir(), 'webgpu-browser-'));
+  let server;
+  let browser;
+  try {
+    await build({
+      configFile: false,
+      logLevel: 'error',
+      root: here,
+      build: { outDir: work, emptyOutDir: true, minify: false, target: 'esnext' },
+    });
+    server = await serve(work);
+    browser = await chromium.launch({
+      executablePath,
+      args: [
+        '--headless',
+        '--no-sandbox',
+        '--enable-unsafe-webgpu',
+        '--use-webgpu-adapter=swiftshader',
+        '--enable-features=Vulkan',
+      ],
+    });
+    const page = await browser.newPage();
+    page.on('pageerror', (error) => console.error(`page error: ${error}`));
+    await page.goto(`http://127.0.0.1:${server.address().port}/index.html`);
+    if (
+      !(await page.evaluate('navigator.gpu?.requestAdapter().then((adapter) => adapter != null) ?? false'))
+    ) {
+      console.log('Skipped: this Chromium has no WebGPU adapter.');
+      return 0;
+    }
+    console.log(`Chromium ${browser.version()}`);
+    for (let shown = 0; ; ) {
+      await page.waitForFunction(
+        `globalThis.failed !== undefined || globalThis.lines?.length > ${shown}`,
+        undefined,
+        { timeout: 300_000 },
+      );
+      const { lines, failed } = await page.evaluate(
+        '({ lines: globalThis.lines, failed: globalThis.failed })',
+      );
+      for (const line of lines.slice(shown)) console.log(line);
+      shown = lines.length;
+      if (failed !== undefined) return failed === 0 ? 0 : 1;
+    }
+  } finally {
+    await browser?.close();
+    server?.close();
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** Static files of one folder. */
+function serve(folder) {
+  const types = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' };
+  const server = createServer((request, response) => {
+    const path = normalize(new URL(request.url, 'http://localhost').pathname);
+    const file = join(folder, path);
+    if (!file.startsWith(folder) || !existsSync(file)) return response.writeHead(404).end();
+    response.writeHead(200, { 'Content-Type': types[extname(file)] ?? 'application/octet-stream' });
+    response.end(readFileSync(file));
+  });
+  return new Promise((ready) => server.listen(0, '127.0.0.1', () => ready(server)));
+}
