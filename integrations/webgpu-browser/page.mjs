@@ -3,7 +3,8 @@ import '@tensorflow/tfjs-backend-webgpu';
 import { runChecks } from './checks.mjs';
 
 globalThis.lines = [];
-runChecks((line) => globalThis.lines.push(line)).then(
+const steps = Number(new URLSearchParams(location.search).get('steps'));
+runChecks((line) => globalThis.lines.push(line), steps).then(
   (failed) => (globalThis.failed = failed),
   (error) => {
     globalThis.lines.push(String(error?.stack ?? error));

@@ -3,6 +3,7 @@
 //   node integrations/webgpu-browser/run.mjs           in headless Chromium (CHROMIUM_PATH, or a system one)
 //   node integrations/webgpu-browser/run.mjs --node    in Node, with the package "webgpu" (Dawn): AUXSEG_WEBGPU names its
 //                                                      folder where it is not installed here; a Vulkan driver is needed
+//   --steps 3: training steps of the smallest network, on either
 //
 // In Node without a GPU, SwiftShader as it comes with Chromium will do:
 //   VK_ICD_FILENAMES=/usr/lib/chromium/vk_swiftshader_icd.json LD_LIBRARY_PATH=/usr/lib/chromium
@@ -12,6 +13,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
@@ -19,7 +21,10 @@ if (!existsSync(join(root, 'packages', 'auxsegnet', 'dist', 'index.js'))) {
   console.error('Expected the packages built; run npm run build first.');
   process.exit(1);
 }
-process.exit(process.argv.includes('--node') ? await inNode() : await inChromium());
+const { values: args } = parseArgs({
+  options: { node: { type: 'boolean', default: false }, steps: { type: 'string', default: '3' } },
+});
+process.exit(args.node ? await inNode() : await inChromium());
 
 async function inNode() {
   const { listBackends } = await import('@auxseg/runtime');
@@ -29,7 +34,7 @@ async function inNode() {
     return 0;
   }
   const { runChecks } = await import('./checks.mjs');
-  return (await runChecks((line) => console.log(line))) === 0 ? 0 : 1;
+  return (await runChecks((line) => console.log(line), Number(args.steps))) === 0 ? 0 : 1;
 }
 
 async function inChromium() {
@@ -70,7 +75,7 @@ async function inChromium() {
     });
     const page = await browser.newPage();
     page.on('pageerror', (error) => console.error(`page error: ${error}`));
-    await page.goto(`http://127.0.0.1:${server.address().port}/index.html`);
+    await page.goto(`http://127.0.0.1:${server.address().port}/index.html?steps=${args.steps}`);
     if (
       !(await page.evaluate('navigator.gpu?.requestAdapter().then((adapter) => adapter != null) ?? false'))
     ) {
