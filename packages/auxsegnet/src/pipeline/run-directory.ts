@@ -2,7 +2,7 @@ import { appendFile, mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '@auxseg/formats/node';
 import { AuxSegNetError } from '../auxsegnet-error.js';
-import type { Recipe } from '../recipe.js';
+import { type Recipe, resolveRecipe } from '../recipe.js';
 
 /** One step of a run in `state.json`. */
 export interface StepState {
@@ -142,7 +142,9 @@ export async function openRunDirectory(
   });
   if (await directory.has('state.json')) {
     const state = await directory.readJson<RunState>('state.json');
-    const differences = recipeDifferences(state.recipe, start.recipe);
+    // Settings that came into being after that run stand at their defaults.
+    const earlier = resolveRecipe(state.recipe, { source: `the recipe in ${directory.path('state.json')}` });
+    const differences = recipeDifferences(earlier, start.recipe);
     if (differences.length > 0 || state.classes.join() !== start.classes.join()) {
       throw new AuxSegNetError(
         'BAD_RUN_DIRECTORY',
