@@ -55,18 +55,25 @@ function convAttributes(backend: NodeBackend, { strides, pads }: ConvGeometry): 
   ];
 }
 
-/** Runs one of TensorFlow's four operations for gradients of convolutions; `sizes` is the shape of its result. */
+/**
+ * Runs one of TensorFlow's four operations for gradients of convolutions; `sizes` is the shape of its result. Where
+ * oneDNN has no implementation for the shapes, which nothing tells beforehand, `compose` takes over.
+ */
 function runGradientOp(
   backend: NodeBackend,
   op: string,
   sizes: number[],
   geometry: ConvGeometry,
   inputsWith: (sizes: tf.Tensor) => tf.TensorInfo[],
+  compose: () => tf.Tensor4D,
 ): tf.Tensor4D {
   const shape = tf.tensor1d(sizes, 'int32');
   try {
     const attributes = convAttributes(backend, geometry);
     return backend.executeSingleOutput(op, attributes, inputsWith(shape)) as tf.Tensor4D;
+  } catch (error) {
+    if (/could not create a primitive/.test((error as Error).message)) return compose();
+    throw error;
   } finally {
     shape.dispose();
   }
@@ -109,16 +116,20 @@ export function prepareNode(): void {
     composeInput: typeof composeConv2DInputGradient,
     composeFilter: typeof composeConv2DFilterGradient,
   ) => {
-    register(names.input, (backend, { dy, filter }, { inputShape, ...geometry }) =>
-      suitsTensorFlow(geometry, filter.shape, tf.util.sizeFromShape(inputShape) * dy.size)
-        ? runGradientOp(backend, ops.input, inputShape, geometry, (sizes) => [sizes, filter, dy])
-        : composeInput(dy, filter, inputShape, geometry),
-    );
-    register(names.filter, (backend, { x, dy }, { filterShape, ...geometry }) =>
-      suitsTensorFlow(geometry, filterShape, x.size * dy.size)
-        ? runGradientOp(backend, ops.filter, filterShape, geometry, (sizes) => [x, sizes, dy])
-        : composeFilter(x, dy, filterShape, geometry),
-    );
+    register(names.input, (backend, { dy, filter }, { inputShape, ...geometry }) => {
+      const compose = () => composeInput(dy, filter, inputShape, geometry);
+      const inputs = (sizes: tf.Tensor) => [sizes, filter, dy];
+      return suitsTensorFlow(geometry, filter.shape, tf.util.sizeFromShape(inputShape) * dy.size)
+        ? runGradientOp(backend, ops.input, inputShape, geometry, inputs, compose)
+        : compose();
+    });
+    register(names.filter, (backend, { x, dy }, { filterShape, ...geometry }) => {
+      const compose = () => composeFilter(x, dy, filterShape, geometry);
+      const inputs = (sizes: tf.Tensor) => [x, sizes, dy];
+      return suitsTensorFlow(geometry, filterShape, x.size * dy.size)
+        ? runGradientOp(backend, ops.filter, filterShape, geometry, inputs, compose)
+        : compose();
+    });
   };
   registerConvolution(
     { input: kernelNames.convInputGradient, filter: kernelNames.convFilterGradient },
@@ -150,10 +161,10 @@ export function prepareNode(): void {
       like.dispose();
     }
   });
-  // The kernel of conv2dTranspose, which here refuses any padding but 'same' and 'valid'.
+  // The kernel of conv2dTranspose, which here refuses any padding but 'same' and 'valid', and fails for some shapes.
   wrapKernel('Conv2DBackpropInput', 'tensorflow', (original, params) => {
     const attrs = withoutNumericPad(params.attrs as unknown as ConvAttrs & { inputShape: Shape4D });
-    if (attrs.dataFormat === 'NCHW' || typeof attrs.pad === 'string') return original(params);
+    if (attrs.dataFormat === 'NCHW') return original(params);
     const { dy, filter } = params.inputs as Record<string, tf.Tensor4D>;
     const geometry = convGeometry(attrs.inputShape, filter.shape, { ...attrs, dilations: 1 });
     return tf.engine().runKernel(kernelNames.convInputGradient, { dy, filter }, {

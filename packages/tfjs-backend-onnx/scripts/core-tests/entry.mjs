@@ -2,8 +2,8 @@
 import { runCollected } from './jasmine.mjs';
 import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 import '@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops.js';
-import { registerOnnxBackend } from '../../dist/index.js';
+import { startBackend } from 'backend-under-test';
 import { register } from './register.mjs';
 import '@tensorflow/tfjs-core/dist/tests.js';
 
-export { register, registerOnnxBackend, runCollected };
+export { register, runCollected, startBackend };
