@@ -97,5 +97,9 @@ console.log(
     state.steps.map(({ name, seconds }) => [name, minutes(seconds)]),
   ),
 );
-const total = state.steps.reduce((sum, { seconds }) => sum + seconds, 0);
-console.log(`\nAll steps: ${minutes(total)} minutes on backend ${state.backend}.`);
+const total = (steps) => minutes(steps.reduce((sum, { seconds }) => sum + seconds, 0));
+const controls = state.steps.filter(({ name }) => name.startsWith('branch-'));
+const method = state.steps.filter((step) => !controls.includes(step));
+console.log(
+  `\nThe method itself ${total(method)} minutes, its controls ${total(controls)}, on backend ${state.backend}.`,
+);
