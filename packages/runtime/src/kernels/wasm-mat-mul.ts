@@ -26,6 +26,19 @@ export function multiplyViews(
   nativeMatMul(backend)(a, shapeBytes(rows, inner), 3, b, shapeBytes(inner, columns), 3, false, false, out);
 }
 
+/** For each matrix of the result, in order, which matrix of an operand with outer dimensions `operand` it is made of. */
+function matricesOf(operand: readonly number[], result: readonly number[]): number[] {
+  const dims = [...Array<number>(result.length - operand.length).fill(1), ...operand];
+  let indices = [0];
+  for (const [axis, extent] of result.entries()) {
+    const own = dims[axis];
+    indices = indices.flatMap((index) =>
+      Array.from({ length: extent }, (_, i) => index * own + (own === 1 ? 0 : i)),
+    );
+  }
+  return indices;
+}
+
 /**
  * Batched matrix product on wasm, always in the one form that XNNPACK multiplies fast: batch 1, no transpose flags.
  *
@@ -51,7 +64,9 @@ export function wasmBatchMatMul(
   const outerShape = tf.broadcast_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
   const batchA = tf.util.sizeFromShape(a.shape.slice(0, -2));
   const batchB = tf.util.sizeFromShape(b.shape.slice(0, -2));
-  const batch = Math.max(batchA, batchB);
+  const matricesOfA = matricesOf(a.shape.slice(0, -2), outerShape);
+  const matricesOfB = matricesOf(b.shape.slice(0, -2), outerShape);
+  const batch = matricesOfA.length;
   const out = backend.makeOutput([...outerShape, rows, columns], 'float32');
   const outOffset = offsetOf(backend, out);
   if (rows === 0 || columns === 0 || batchA === 0 || batchB === 0) return out;
@@ -63,8 +78,8 @@ export function wasmBatchMatMul(
   withScratch(backend, transposeA ? rows * inner : 0, (scratchA) =>
     withScratch(backend, transposeB ? inner * columns : 0, (scratchB) => {
       for (let i = 0; i < batch; i++) {
-        const aOffset = offsetOf(backend, a) + (batchA === 1 ? 0 : i) * rows * inner * 4;
-        const bOffset = offsetOf(backend, b) + (batchB === 1 ? 0 : i) * inner * columns * 4;
+        const aOffset = offsetOf(backend, a) + matricesOfA[i] * rows * inner * 4;
+        const bOffset = offsetOf(backend, b) + matricesOfB[i] * inner * columns * 4;
         if (transposeA && (i === 0 || batchA > 1)) simd.transpose(aOffset, scratchA, aRows, aColumns, aRows);
         if (transposeB && (i === 0 || batchB > 1)) simd.transpose(bOffset, scratchB, bRows, bColumns, bRows);
         withView(backend, transposeA ? scratchA : aOffset, rows * inner, (viewA) =>

@@ -29,6 +29,26 @@ describe('traps of the wasm backend', () => {
     }
   });
 
+  test.each([
+    [[2, 3], [3]],
+    [[3], [2, 3]],
+    [
+      [2, 1],
+      [1, 3],
+    ],
+    [[1], [2, 2]],
+  ])('matMul broadcasts outer dimensions %j and %j', (outerA, outerB) => {
+    const random = seededRandom(5);
+    const values = (shape: number[]) => tf.tensor(randomValues(tf.util.sizeFromShape(shape), random), shape);
+    const a = values([...outerA, 2, 4]);
+    const b = values([...outerB, 4, 3]);
+    // Products by columns and rows, where broadcasting is the multiplication's own.
+    const expected = tf.sum(tf.mul(tf.expandDims(a, -1), tf.expandDims(b, -3)), -2);
+    const product = tf.matMul(a, b);
+    expect(product.shape).toEqual(expected.shape);
+    expect(relativeError(product.dataSync(), expected.dataSync())).toBeLessThan(1e-5);
+  });
+
   test('the same data as B of matMul in another shape is packed anew', () => {
     const values = randomValues(24, seededRandom(2));
     const b = tf.tensor2d(values, [4, 6]);
