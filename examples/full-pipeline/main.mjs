@@ -41,8 +41,8 @@ const settings = {
   weightDecay: 1e-4,
   // headLrScale multiplies the rate of the heads: where the evidence is small, average pooling hands back small gradients.
   classifier: { epochs: 10, lr: 0.012, headLrScale: 5, warmupSteps: 20 },
-  stage: { epochs: 8, lr: 0.006, headLrScale: 5, warmupSteps: 20 },
-  stages: 1, // the paper runs 4; with networks this small a second one no longer helps
+  stage: { epochs: 4, lr: 0.006, headLrScale: 5, warmupSteps: 20 },
+  stages: 2, // the paper runs 4
   // Pseudo labels: a CAM, or a saliency, above this belongs to an object. Updated maps are sharpened by the CRF: nearly
   // binary, and their zeros are what is sure.
   firstLabels: { camThreshold: 0.2, saliencyThreshold: 0.35 },
