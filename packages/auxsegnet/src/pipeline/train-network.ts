@@ -69,7 +69,6 @@ export async function trainNetwork(
     workers: recipe.data.workers,
     shuffle: true,
     dropLast: true,
-    aheadOfEpoch: true,
   });
   const totalSteps = Math.max(
     1,
