@@ -16,25 +16,15 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
-import { dirname, extname, join, normalize } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { findChromium, serveFolder } from '../chromium.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
-const candidates = [
-  process.env.CHROMIUM_PATH,
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-];
-const executablePath = candidates.find((path) => path && existsSync(path));
-if (!executablePath) {
-  console.log('Skipped: no Chromium found (set CHROMIUM_PATH, or apt-get install chromium).');
-  process.exit(0);
-}
+const executablePath = findChromium();
+if (!executablePath) process.exit(0);
 if (!existsSync(join(root, 'packages', 'crf', 'dist', 'index.js'))) {
   console.error('Expected packages/crf/dist; run npm run build first.');
   process.exit(1);
@@ -101,7 +91,7 @@ function bundle() {
 }
 
 async function check(browser, name, folder) {
-  const server = await serve(folder);
+  const server = await serveFolder(folder);
   const page = await browser.newPage();
   const problems = [];
   page.on('pageerror', (error) => problems.push(`page error: ${error}`));
@@ -134,23 +124,4 @@ async function check(browser, name, folder) {
     server.close();
   }
   failures.push(...problems.map((problem) => `${name}: ${problem}`));
-}
-
-/** Static files of one folder. */
-function serve(folder) {
-  const types = {
-    '.html': 'text/html',
-    '.js': 'text/javascript',
-    '.mjs': 'text/javascript',
-    '.map': 'application/json',
-  };
-  const server = createServer((request, response) => {
-    const path = normalize(new URL(request.url, 'http://localhost').pathname);
-    const file = join(folder, path);
-    if (path === '/favicon.ico') return response.writeHead(204).end();
-    if (!file.startsWith(folder) || !existsSync(file)) return response.writeHead(404).end();
-    response.writeHead(200, { 'Content-Type': types[extname(file)] ?? 'application/octet-stream' });
-    response.end(readFileSync(file));
-  });
-  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
 }

@@ -8,12 +8,12 @@
 // In Node without a GPU, SwiftShader as it comes with Chromium will do:
 //   VK_ICD_FILENAMES=/usr/lib/chromium/vk_swiftshader_icd.json LD_LIBRARY_PATH=/usr/lib/chromium
 // Needs the packages built. Exit code 0: passed, or skipped with the reason; 1: failed.
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, extname, join, normalize } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { findChromium, serveFolder } from '../chromium.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
@@ -38,18 +38,8 @@ async function inNode() {
 }
 
 async function inChromium() {
-  const candidates = [
-    process.env.CHROMIUM_PATH,
-    '/usr/bin/chromium',
-    '/usr/bin/chromium-browser',
-    '/usr/bin/google-chrome',
-    '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-  ];
-  const executablePath = candidates.find((path) => path && existsSync(path));
-  if (!executablePath) {
-    console.log('Skipped: no Chromium found (set CHROMIUM_PATH, or apt-get install chromium).');
-    return 0;
-  }
+  const executablePath = findChromium();
+  if (!executablePath) return 0;
   const { build } = await import('vite');
   const { chromium } = await import('playwright-core');
   const work = mkdtempSync(join(tmpdir(), 'webgpu-browser-'));
@@ -62,7 +52,7 @@ async function inChromium() {
       root: here,
       build: { outDir: work, emptyOutDir: true, minify: false, target: 'esnext' },
     });
-    server = await serve(work);
+    server = await serveFolder(work);
     browser = await chromium.launch({
       executablePath,
       args: [
@@ -101,17 +91,4 @@ async function inChromium() {
     server?.close();
     rmSync(work, { recursive: true, force: true });
   }
-}
-
-/** Static files of one folder. */
-function serve(folder) {
-  const types = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' };
-  const server = createServer((request, response) => {
-    const path = normalize(new URL(request.url, 'http://localhost').pathname);
-    const file = join(folder, path);
-    if (!file.startsWith(folder) || !existsSync(file)) return response.writeHead(404).end();
-    response.writeHead(200, { 'Content-Type': types[extname(file)] ?? 'application/octet-stream' });
-    response.end(readFileSync(file));
-  });
-  return new Promise((ready) => server.listen(0, '127.0.0.1', () => ready(server)));
 }
