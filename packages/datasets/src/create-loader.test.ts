@@ -119,6 +119,44 @@ describe('createLoader', () => {
     expect(await digests({ batchSize: 2 }, 5, 4)).toEqual([]);
   });
 
+  test("the next epoch's first batches are begun at the end of one, and dropped when another comes", async () => {
+    const read: string[] = [];
+    const functions: Dataset = {
+      classes: dataset.classes,
+      ids: dataset.ids,
+      imageLabels: (id) => dataset.imageLabels(id),
+      sample: (id) => {
+        read.push(id);
+        return dataset.sample(id);
+      },
+    };
+    const loader = createLoader(
+      options({ dataset: functions, targets: undefined, prefetch: 2, aheadOfEpoch: true }),
+    );
+    const withoutTargets = createLoader(options({ targets: undefined }));
+    const take = async (epoch: number, startBatch = 0) => {
+      const digests: string[] = [];
+      const iterator = loader.epoch(epoch, startBatch);
+      for (let batch = startBatch; batch < loader.batchesPerEpoch; batch++) {
+        digests.push(digest((await iterator.next()).value));
+      }
+      await iterator.return?.(); // as the trainer does, without asking for a batch too many
+      return digests;
+    };
+    const expected = async (epoch: number, startBatch = 0) => {
+      const digests: string[] = [];
+      for await (const batch of withoutTargets.epoch(epoch, startBatch)) digests.push(digest(batch));
+      return digests;
+    };
+    expect(await take(0)).toEqual(await expected(0));
+    expect(read.slice(7)).toEqual(loader.epochIds(1).slice(0, 6));
+    expect(await take(1)).toEqual(await expected(1));
+    expect(read.length).toBe(7 + 7 + 6);
+    expect(await take(4, 1)).toEqual(await expected(4, 1));
+    expect(await take(5)).toEqual(await expected(5));
+    await Promise.all([loader, withoutTargets].map((one) => one.close()));
+  });
+
   test('a sample does not depend on the batch it falls into, when scale is drawn per sample', async () => {
     const collect = async (batchSize: number, shuffle: boolean): Promise<Map<string, string>> => {
       const loader = createLoader(

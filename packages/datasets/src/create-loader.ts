@@ -22,6 +22,8 @@ export interface LoaderOptions {
   readonly shuffle?: boolean;
   /** Leave out a last smaller batch; default false. */
   readonly dropLast?: boolean;
+  /** At the end of an epoch, begin the next one's first batches: for training, which goes on with it. Default false. */
+  readonly aheadOfEpoch?: boolean;
 }
 
 /** Batches of a data set, epoch by epoch. */
@@ -149,15 +151,33 @@ export function createLoader(options: LoaderOptions): Loader {
     };
   };
 
+  /** First batches of the epoch after the one in work: training goes on with it, and would wait at every border. */
+  let coming: { epoch: number; order: readonly string[]; batches: Ahead[] } | null = null;
+  const cancelComing = (): void => {
+    for (const batch of coming?.batches ?? []) batch.cancel();
+    coming = null;
+  };
+  const beginComing = (epoch: number, count: number): void => {
+    coming ??= { epoch, order: epochIds(epoch), batches: [] };
+    const { order, batches } = coming;
+    while (batches.length < Math.min(count, batchesPerEpoch))
+      batches.push(begin(order, epoch, batches.length));
+  };
+
   async function* iterate(index: number, startBatch: number): AsyncIterableIterator<Batch> {
     demand(Number.isInteger(index) && index >= 0, 'epoch index', 'an integer from 0', index);
     demand(Number.isInteger(startBatch) && startBatch >= 0, 'startBatch', 'an integer from 0', startBatch);
-    const order = epochIds(index);
-    const ahead: Ahead[] = [];
-    let next = startBatch;
+    const begun = coming?.epoch === index && startBatch === 0 ? coming : null;
+    if (begun) coming = null;
+    else cancelComing();
+    const order = begun?.order ?? epochIds(index);
+    const ahead: Ahead[] = begun?.batches ?? [];
+    let next = startBatch + ahead.length;
     const fill = (): void => {
       while (ahead.length < prefetch && next < batchesPerEpoch) ahead.push(begin(order, index, next++));
+      if (options.aheadOfEpoch && next >= batchesPerEpoch) beginComing(index + 1, prefetch - ahead.length);
     };
+    let complete = false;
     try {
       for (let batch = startBatch; batch < batchesPerEpoch; batch++) {
         fill();
@@ -168,10 +188,12 @@ export function createLoader(options: LoaderOptions): Loader {
         stats.waitedMs += performance.now() - began;
         stats.batches++;
         fill();
+        complete = batch + 1 === batchesPerEpoch;
         yield ready;
       }
     } finally {
       for (const a of ahead) a.cancel();
+      if (!complete) cancelComing();
     }
   }
 
@@ -180,7 +202,10 @@ export function createLoader(options: LoaderOptions): Loader {
     epochIds,
     epoch: (index, startBatch = 0) => iterate(index, startBatch),
     stats: () => ({ ...stats }),
-    close: async () => pool?.close(),
+    close: async () => {
+      cancelComing();
+      await pool?.close();
+    },
   };
 }
 

@@ -92,13 +92,7 @@ async function writeVoc(
     }
     await mapConcurrently(dataset.ids, WRITES_AT_ONCE, async (id) => {
       await writeImage(dataset, id, join(out, 'JPEGImages'), id, options.imageFormat);
-      if (options.masks !== false && dataset.truth) {
-        await writeFileAtomically(
-          join(out, 'SegmentationClass', `${id}.png`),
-          writeIndexedPng(await dataset.truth(id)),
-        );
-        result.masks++;
-      }
+      await writeMask(options, split, id, 'SegmentationClass', result);
       await writeSaliency(options, split, id);
       progress();
     });
@@ -135,10 +129,7 @@ async function writeFolder(
       const present = dataset.imageLabels(id);
       const labels = classes.filter((_, k) => present[k] === 1).join('|');
       rows.set(id, [name, labels, split].map(csvField).join(','));
-      if (options.masks !== false && dataset.truth) {
-        await writeFileAtomically(join(out, 'masks', `${id}.png`), writeIndexedPng(await dataset.truth(id)));
-        result.masks++;
-      }
+      await writeMask(options, split, id, 'masks', result);
       await writeSaliency(options, split, id);
       progress();
     });
@@ -264,6 +255,19 @@ async function writeImage(
   ).toBuffer();
   await writeFileAtomically(join(folder, `${name}.${format}`), bytes);
   return { name: `${name}.${format}`, width, height };
+}
+
+async function writeMask(
+  { splits, masks, out }: WriteDatasetOptions,
+  split: string,
+  id: string,
+  folder: string,
+  result: Counters,
+): Promise<void> {
+  const dataset = splits[split];
+  if (masks === false || !dataset.truth) return;
+  await writeFileAtomically(join(out, folder, `${id}.png`), writeIndexedPng(await dataset.truth(id)));
+  result.masks++;
 }
 
 async function writeSaliency(options: WriteDatasetOptions, split: string, id: string): Promise<void> {

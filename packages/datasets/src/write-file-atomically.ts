@@ -7,7 +7,7 @@ import { DatasetError } from './dataset-error.js';
 export async function writeFileAtomically(file: string, content: Uint8Array | string): Promise<void> {
   const temporary = join(dirname(file), `.${basename(file)}.${randomBytes(4).toString('hex')}.tmp`);
   try {
-    await writeFileAtomic(file, content, { temporary });
+    await writeFileAtomic(file, content, { temporary, syncFolder: false });
   } catch (error) {
     throw new DatasetError(
       'write-failed',

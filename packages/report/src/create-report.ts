@@ -1,5 +1,5 @@
-import { open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { writeFileAtomic } from '@auxseg/formats/node';
 import { readRunDirectory } from './read-run-directory.js';
 import { renderReport } from './render-report.js';
 import { ReportError } from './report-error.js';
@@ -28,18 +28,9 @@ export async function createReport(options: CreateReportOptions): Promise<string
 }
 
 async function writePage(file: string, page: string): Promise<void> {
-  const temporary = `${file}.tmp`;
   try {
-    const handle = await open(temporary, 'w');
-    try {
-      await handle.writeFile(page);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
+    await writeFileAtomic(file, page);
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
     const { code } = error as NodeJS.ErrnoException;
     throw new ReportError(
       'UNWRITABLE',

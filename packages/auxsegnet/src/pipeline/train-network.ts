@@ -69,6 +69,7 @@ export async function trainNetwork(
     workers: recipe.data.workers,
     shuffle: true,
     dropLast: true,
+    aheadOfEpoch: true,
   });
   const totalSteps = Math.max(
     1,
