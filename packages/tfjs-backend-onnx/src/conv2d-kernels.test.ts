@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { inParts } from './kernels/conv-forward.js';
-import type { ConvGeometry } from './kernels/conv-geometry.js';
+import { type ConvGeometry, geometryOfShapes, tapsOf } from './kernels/conv-geometry.js';
+import { gridRowStride } from './kernels/grad-filter-on-grid.js';
 import { BACKEND_NAME } from './kernels/kernel.js';
 import type { OnnxBackend } from './onnx-backend.js';
 import { probeBlockSize } from './probe-block-size.js';
@@ -85,11 +86,22 @@ function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, wha
   if (!(worst <= 2e-5 * scale)) throw new Error(`${what}: error ${worst} at scale ${scale}`);
 }
 
-const CASES: Case[] = [
-  // Wide enough for the filter gradient to work on one grid; padding less and more than the filter's reach.
+/** Wide enough for the filter gradient to work on one grid; padding less and more than the filter's reach. */
+const GRID_CASES: Case[] = [
   { x: [2, 24, 21, 8], kernel: [3, 3], out: 12, strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1] },
-  { x: [2, 30, 31, 3], kernel: [2, 3], out: 5, strides: [1, 1], dilations: [2, 1], pads: [0, 3, 2, 0] },
-  { x: [1, 40, 41, 4], kernel: [3, 1], out: 6, strides: [1, 1], dilations: [2, 1], pads: [5, 6, 1, 2] },
+  { x: [1, 20, 23, 10], kernel: [3, 3], out: 7, strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1] },
+  { x: [2, 30, 31, 9], kernel: [2, 3], out: 5, strides: [1, 1], dilations: [2, 1], pads: [0, 3, 2, 0] },
+  { x: [1, 40, 41, 11], kernel: [3, 1], out: 6, strides: [1, 1], dilations: [2, 1], pads: [5, 6, 1, 2] },
+  { x: [3, 3, 40, 8], kernel: [3, 3], out: 4, strides: [1, 1], dilations: [4, 1], pads: [4, 4, 1, 1] },
+  { x: [2, 9, 60, 8], kernel: [3, 2], out: 5, strides: [1, 1], dilations: [2, 3], pads: [2, 2, 0, 3] },
+  { x: [2, 9, 60, 8], kernel: [3, 2], out: 5, strides: [1, 1], dilations: [1, 3], pads: [0, 0, 3, 0] },
+  { x: [1, 12, 40, 8], kernel: [3, 3], out: 3, strides: [1, 1], dilations: [1, 1], pads: [0, 0, 0, 0] },
+];
+
+const CASES: Case[] = [
+  ...GRID_CASES,
+  // The left operand of the product is transposed in memory.
+  { x: [2, 5, 7, 12], kernel: [1, 1], out: 260, strides: [1, 1], dilations: [1, 1], pads: [0, 0, 0, 0] },
   { x: [2, 7, 9, 16], kernel: [3, 3], out: 32, strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1] },
   { x: [1, 7, 6, 24], kernel: [3, 2], out: 20, strides: [1, 1], dilations: [2, 3], pads: [2, 1, 0, 3] },
   { x: [2, 9, 8, 12], kernel: [3, 3], out: 21, strides: [2, 2], dilations: [1, 1], pads: [1, 1, 1, 1] },
@@ -114,6 +126,12 @@ const DEPTHWISE_CASES: Case[] = [
 function run(name: string, inputs: Record<string, tf.Tensor>, attrs: object): tf.Tensor {
   return tf.engine().runKernel(name, inputs as never, attrs as never) as tf.Tensor;
 }
+
+test.each(GRID_CASES.map((c) => [JSON.stringify(c), c] as const))('worked on one grid: %s', (_label, c) => {
+  const shape = [c.x[0], outputSize(c, 0), outputSize(c, 1), c.out];
+  const g = geometryOfShapes(c.x, shape, [...c.kernel, c.x[3], c.out], c);
+  expect(gridRowStride(g, tapsOf(g))).not.toBeNull();
+});
 
 test('a batch of large images is processed in parts that cover it', () => {
   const g: ConvGeometry = {

@@ -2,6 +2,7 @@ import type { OnnxBackend } from '../onnx-backend.js';
 import { canBlock, convFlipped } from './conv-forward.js';
 import { type ConvGeometry, isPointwise, tapsOf } from './conv-geometry.js';
 import { gatherInput, gatherOutput, scatterAddInput } from './copy-rectangle.js';
+import { gradFilterOnGrid, gridRowStride } from './grad-filter-on-grid.js';
 import { matMulInto } from './mat-mul.js';
 
 /**
@@ -82,13 +83,15 @@ export function convGradFilter(
   dw: Float32Array,
   g: ConvGeometry,
 ): void {
-  if (sharesGrid(g)) {
-    gradFilterOnGrid(backend, x, dy, dw, g);
+  const taps = tapsOf(g);
+  const rowStride = gridRowStride(g, taps);
+  if (rowStride !== null) {
+    gradFilterOnGrid(backend, x, dy, dw, g, rowStride);
     return;
   }
   const { inChannels, outChannels } = g;
   const size = inChannels * outChannels;
-  for (const tap of tapsOf(g)) {
+  for (const tap of taps) {
     const block = dw.subarray(tap.index * size, (tap.index + 1) * size);
     if (tap.positions === 0) {
       block.fill(0);
@@ -108,87 +111,5 @@ export function convGradFilter(
     );
     if (!wholeInput) backend.arrays.give(pixels);
     if (!wholeOutput) backend.arrays.give(grads);
-  }
-}
-
-/** How much larger than the gradient the common grid may be: zeros are multiplied, but nothing is gathered. */
-const MAX_GRID_RATIO = 1.25;
-
-/** Whether padding both images to one grid costs less than gathering two rectangles per tap. */
-function sharesGrid(g: ConvGeometry): boolean {
-  if (g.strides[0] !== 1 || g.strides[1] !== 1 || g.kernelHeight * g.kernelWidth === 1) return false;
-  const height = g.outHeight + g.dilations[0] * (g.kernelHeight - 1);
-  const width = g.outWidth + g.dilations[1] * (g.kernelWidth - 1);
-  return height * width <= MAX_GRID_RATIO * g.outHeight * g.outWidth;
-}
-
-/**
- * The filter gradient of a stride-1 convolution with input and gradient on one grid [N, h + reach, w + reach], the input
- * zero-padded, the gradient in each image's top left corner: a tap is then an offset, and its product reads both in place.
- */
-function gradFilterOnGrid(
-  backend: OnnxBackend,
-  x: Float32Array,
-  dy: Float32Array,
-  dw: Float32Array,
-  g: ConvGeometry,
-): void {
-  const { batch, inChannels, outChannels } = g;
-  const reachH = g.dilations[0] * (g.kernelHeight - 1);
-  const reachW = g.dilations[1] * (g.kernelWidth - 1);
-  const height = g.outHeight + reachH;
-  const width = g.outWidth + reachW;
-  const grid = batch * height * width;
-  const [top, , left] = g.pads;
-  const image = backend.arrays.take('float32', grid * inChannels, true);
-  placeOnGrid(x, [g.inHeight, g.inWidth], image, [height, width], { batch, channels: inChannels, top, left });
-  const grads = backend.arrays.take('float32', grid * outChannels, true);
-  placeOnGrid(dy, [g.outHeight, g.outWidth], grads, [height, width], {
-    batch,
-    channels: outChannels,
-    top: 0,
-    left: 0,
-  });
-  // Behind the last position of the last image's gradient there are zeros only.
-  const positions = grid - reachH * width - reachW;
-  const size = inChannels * outChannels;
-  for (let i = 0; i < g.kernelHeight; i++) {
-    for (let j = 0; j < g.kernelWidth; j++) {
-      const offset = i * g.dilations[0] * width + j * g.dilations[1];
-      const tap = i * g.kernelWidth + j;
-      matMulInto(
-        backend,
-        {
-          values: image.subarray(offset * inChannels, (offset + positions) * inChannels),
-          dims: [positions, inChannels],
-          transpose: true,
-        },
-        { values: grads.subarray(0, positions * outChannels), dims: [positions, outChannels] },
-        { values: dw.subarray(tap * size, (tap + 1) * size), dims: [inChannels, outChannels] },
-      );
-    }
-  }
-  backend.arrays.give(image);
-  backend.arrays.give(grads);
-}
-
-/** Copies images into the corner (top, left) of larger ones, dropping rows and columns that fall outside. */
-function placeOnGrid(
-  from: Float32Array,
-  [fromHeight, fromWidth]: readonly [number, number],
-  to: Float32Array,
-  [toHeight, toWidth]: readonly [number, number],
-  { batch, channels, top, left }: { batch: number; channels: number; top: number; left: number },
-): void {
-  const columns = Math.min(fromWidth, toWidth - left);
-  if (columns <= 0) return;
-  for (let n = 0; n < batch; n++) {
-    for (let r = 0; r < Math.min(fromHeight, toHeight - top); r++) {
-      const start = (n * fromHeight + r) * fromWidth * channels;
-      to.set(
-        from.subarray(start, start + columns * channels),
-        ((n * toHeight + r + top) * toWidth + left) * channels,
-      );
-    }
   }
 }

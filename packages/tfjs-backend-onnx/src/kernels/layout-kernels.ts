@@ -11,10 +11,10 @@ import {
   util,
 } from '@tensorflow/tfjs-core';
 import type { NumericArray, NumericType } from '../array-pool.js';
-import type { OnnxBackend } from '../onnx-backend.js';
-import { floatTensor } from '../ort-tensor.js';
+
 import { callCpuKernel } from './call-kernel.js';
 import { defineKernel, sizeOf } from './kernel.js';
+import { transposeInto } from './transpose-into.js';
 
 function isNumeric(dtype: string): dtype is NumericType {
   return dtype === 'float32' || dtype === 'int32' || dtype === 'bool';
@@ -132,32 +132,6 @@ const concat = defineKernel<TensorInfo[], ConcatAttrs>('Concat', ({ inputs, attr
   }
   return out.info;
 });
-
-/** Writes the transpose of float32 values by onnxruntime. */
-export function transposeInto(
-  backend: OnnxBackend,
-  values: Float32Array,
-  shape: readonly number[],
-  perm: readonly number[],
-  out: Float32Array,
-): void {
-  const rank = shape.length;
-  backend.runGraph(
-    `transpose/${perm.join()}`,
-    () => ({
-      nodes: [{ op: 'Transpose', inputs: ['x'], outputs: ['y'], attributes: { perm: { ints: perm } } }],
-      inputs: [{ name: 'x', type: 'float32', rank }],
-      outputs: [{ name: 'y', type: 'float32', rank }],
-    }),
-    { x: floatTensor(values, shape) },
-    {
-      y: floatTensor(
-        out,
-        perm.map((axis) => shape[axis]),
-      ),
-    },
-  );
-}
 
 /** Extents and permutation without axes of extent 1 and with axes merged that stay neighbours. */
 function mergePermutation(
