@@ -96,6 +96,7 @@ const mobilenet = {
     weightDecay: 0.0001,
     outputStride: 16,
     warmupSteps: 30,
+    replicas: 2,
   },
   cam: { scales: [1, 1.5], flip: true },
   pseudoLabel: {
@@ -116,6 +117,8 @@ const mobilenet = {
     scalePer: 'sample',
     colourJitter: 0.2,
     paddingLabel: 255,
+    // Much of a small network is work that one operation's threads do not share.
+    replicas: 2,
   },
   crf: vocCrf,
   evaluation: { scales: [1], flip: false, crf: true },
@@ -138,7 +141,15 @@ const tiny = {
     normalization: 'imagenet',
   },
   // Global average pooling hands back small gradients when the evidence is small: the head learns faster.
-  classifier: { epochs: 14, batchSize: 8, lr: 0.01, headLrScale: 5, cropPx: 80, warmupSteps: 20 },
+  classifier: {
+    epochs: 14,
+    batchSize: 8,
+    lr: 0.01,
+    headLrScale: 5,
+    cropPx: 80,
+    warmupSteps: 20,
+    replicas: 2,
+  },
   cam: { scales: [1], flip: true },
   pseudoLabel: {
     camThreshold: 0.2,

@@ -96,7 +96,7 @@ const scheduleShape = {
   checkpointEverySteps: z.int().positive().default(50),
   /** Keep only what the backbone's blocks end in and compute the rest again in the backward pass: slower, less memory. */
   recompute: z.boolean().default(false),
-  /** Threads that each train a part of every batch (data parallelism), with `threads` divided among them. */
+  /** Threads that each train a part of every batch (data parallelism), with `threads` divided among them; on CPU backends. */
   replicas: z.int().min(1).max(64).default(1),
 } as const;
 

@@ -1,5 +1,5 @@
-import { zlibSync } from 'fflate';
 import { crc32 } from './crc32.js';
+import { zlibDeflate } from './deflate.js';
 import { FormatError } from './format-error.js';
 import { MAX_PNG_PIXELS } from './limits.js';
 import { paeth } from './png-decode.js';
@@ -16,7 +16,7 @@ export interface PngInput {
 const SIGNATURE = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 
 /**
- * Encodes an 8-bit PNG; equal input gives equal bytes.
+ * Encodes an 8-bit PNG; equal input gives equal bytes on the same platform.
  *
  * Label maps stay unfiltered (neighbouring label values say nothing about each other), photographs and maps use
  * the Paeth filter.
@@ -74,7 +74,7 @@ export function encodePng(input: PngInput): Uint8Array {
   header[9] = colorType === 'palette' ? 3 : colorType === 'rgb' ? 2 : 0;
   const chunks: [string, Uint8Array][] = [['IHDR', header]];
   if (palette) chunks.push(['PLTE', palette]);
-  chunks.push(['IDAT', zlibSync(raw, { level: 6 })], ['IEND', new Uint8Array(0)]);
+  chunks.push(['IDAT', zlibDeflate(raw)], ['IEND', new Uint8Array(0)]);
 
   let total = SIGNATURE.length;
   for (const [, body] of chunks) total += 12 + body.length;

@@ -1,5 +1,5 @@
-import { deflateSync } from 'fflate';
 import { crc32 } from './crc32.js';
+import { rawDeflate } from './deflate.js';
 import { FormatError } from './format-error.js';
 import { inflateExact } from './inflate-exact.js';
 import { MAX_ZIP_ENTRIES } from './limits.js';
@@ -215,7 +215,7 @@ export function writeZip(
   let directoryBytes = 0;
   const members = files.map((file) => {
     const name = text.encode(file.name);
-    const body = compress ? deflateSync(file.data, { level: 6 }) : file.data;
+    const body = compress ? rawDeflate(file.data) : file.data;
     const local = position;
     // An extra field needs four bytes of its own header.
     let padding = (align - ((local + 30 + name.length) % align)) % align;

@@ -1,4 +1,5 @@
 export type { BackendOptions, ConcreteBackend } from './backends/backend-loaders.js';
+export { changeThreads } from './backends/change-threads.js';
 export { type BackendStatus, listBackends } from './backends/list-backends.js';
 export { automaticOrder, type BackendChoice, type BackendName, useBackend } from './backends/use-backend.js';
 export { type BackendReport, type BackendsReport, examineBackends } from './doctor/examine-backends.js';

@@ -534,6 +534,33 @@ describe('own kernels against compositions', () => {
     });
   });
 
+  test('a peaked softmax and its gradient hold no subnormal numbers, and differ by nothing else', async () => {
+    await tf.setBackend(BACKEND_NAME);
+    // Rows from 0 down to -110: below -87.3 an exponential is subnormal.
+    const logits = tf.tensor2d(
+      Float32Array.from({ length: 5 * 221 }, (_, i) => -(i % 221) / 2),
+      [5, 221],
+    );
+    const y = tf.softmax(logits);
+    const values = y.dataSync();
+    const terms = Array.from({ length: 221 }, (_, i) => Math.exp(-i / 2));
+    const sum = terms.reduce((a, b) => a + b);
+    const expected = Array.from(values, (_, i) => terms[i % 221] / sum);
+    const smallest = 2 ** -126;
+    let flushed = 0;
+    values.forEach((value, i) => {
+      // What float32 could still hold as a subnormal number.
+      if (value === 0 && Math.fround(expected[i]) !== 0) flushed++;
+      expect(value === 0 || value >= smallest).toBe(true);
+      expect(Math.abs(value - expected[i])).toBeLessThanOrEqual(Math.max(smallest, 1e-5 * expected[i]));
+    });
+    expect(flushed).toBeGreaterThan(0);
+    const dy = tf.tensor2d(noise(5 * 221, 3), [5, 221]);
+    const gradient = run('AuxSoftmaxGrad', { dy, y }).dataSync();
+    for (const value of gradient) expect(value === 0 || Math.abs(value) >= smallest).toBe(true);
+    expect(gradient.filter((value) => value !== 0).length).toBeGreaterThan(5 * 150);
+  });
+
   test('AuxSoftmaxGrad', async () => {
     await tf.setBackend(BACKEND_NAME);
     tf.tidy(() => {

@@ -99,6 +99,19 @@ test('threads change no result', async () => {
   single.dispose();
 });
 
+test('the number of threads can change between operations', () => {
+  const before = backend.stats().sessions.created;
+  const x = tf.randomNormal([70, 80], 0, 1, 'float32', 1) as tf.Tensor2D;
+  const two = tf.matMul(x, x, false, true).dataSync();
+  backend.threads = 1;
+  const one = tf.matMul(x, x, false, true).dataSync();
+  backend.threads = 2;
+  tf.matMul(x, x, false, true).dispose();
+  expect(one).toEqual(two);
+  // A session of each number, and the first is found again.
+  expect(backend.stats().sessions.created - before).toBe(2);
+});
+
 test('registering again is harmless, a senseless option is not', async () => {
   await registerOnnxBackend();
   expect(backend.stats().threads).toBe(2);

@@ -49,7 +49,6 @@ const DEFAULT_SMALL_TENSOR = 4096;
  * It extends the cpu backend because each of that backend's kernels then works on our tensors unchanged.
  */
 export class OnnxBackend extends MathBackendCPU {
-  readonly threads: number;
   /** Elements below which a JavaScript loop beats the call into onnxruntime. */
   readonly smallTensor: number;
   /** Channels per block of onnxruntime's blocked convolution layout, 1 where this processor has none. */
@@ -59,14 +58,22 @@ export class OnnxBackend extends MathBackendCPU {
 
   constructor(options: OnnxBackendOptions = {}) {
     super();
-    this.threads = options.threads ?? Math.min(MAX_DEFAULT_THREADS, availableParallelism());
     this.smallTensor = options.smallTensor ?? DEFAULT_SMALL_TENSOR;
     this.sessions = new SessionCache(loadOrtBinding(), {
       limit: options.sessionLimit ?? DEFAULT_SESSION_LIMIT,
-      threads: this.threads,
+      threads: options.threads ?? Math.min(MAX_DEFAULT_THREADS, availableParallelism()),
     });
     this.arrays = new ArrayPool(options.poolBytes ?? DEFAULT_POOL_BYTES);
     this.blockSizeNchwc = probeBlockSize(this.sessions);
+  }
+
+  /** Threads within one operation; may be changed between operations. */
+  get threads(): number {
+    return this.sessions.threads;
+  }
+
+  set threads(threads: number) {
+    this.sessions.threads = threads;
   }
 
   /** Counters of sessions and memory; cheap. */

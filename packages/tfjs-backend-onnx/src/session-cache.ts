@@ -47,7 +47,8 @@ function quietGraph(graph: OnnxGraph): OnnxGraph {
 /** Least-recently-used cache of onnxruntime sessions, keyed by a string that names operator and attributes. */
 export class SessionCache {
   readonly limit: number;
-  readonly threads: number;
+  /** Threads of sessions made from now on; those of another number stay cached beside them. */
+  threads: number;
   #binding: OrtBinding;
   #sessions = new Map<string, OrtSession>();
   #created = 0;
@@ -77,7 +78,7 @@ export class SessionCache {
     let bytes = 0;
     for (const name in fetches) bytes += fetches[name].data.byteLength;
     const quiet = bytes >= QUIET_BYTES;
-    const fullKey = quiet ? `${key} quiet` : key;
+    const fullKey = `${key}${quiet ? ' quiet' : ''}${workload === 'compute' ? ` x${this.threads}` : ''}`;
     let session = this.#sessions.get(fullKey);
     try {
       if (session === undefined) {

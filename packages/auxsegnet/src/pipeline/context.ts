@@ -1,4 +1,4 @@
-import type { DenseCrf } from '@auxseg/crf';
+import type { DenseCrfPool } from '@auxseg/crf';
 import type { Dataset } from '@auxseg/datasets';
 import type { SaliencySource } from '@auxseg/saliency';
 import type { Recipe } from '../recipe.js';
@@ -34,8 +34,8 @@ export interface PipelineContext {
   readonly scoreTruth: ((id: string) => Promise<{ width: number; height: number; data: Uint8Array }>) | null;
   readonly val: Dataset;
   readonly saliency: SaliencySource;
-  /** Made when first used, kept for the run. */
-  crf(): Promise<DenseCrf>;
+  /** Workers start when they are first used, and are kept for the run. */
+  readonly crf: DenseCrfPool;
   emit(event: PipelineEvent): void;
   readonly signal?: AbortSignal;
 }
@@ -64,8 +64,9 @@ export async function forEachImage(
   let next = 0;
   const total = ids.length;
   const skipped = total - open.length;
+  let failed = false;
   const lane = async () => {
-    while (next < open.length) {
+    while (next < open.length && !failed) {
       throwIfAborted(context);
       await work(open[next++]);
       done++;
@@ -80,5 +81,13 @@ export async function forEachImage(
       });
     }
   };
-  await Promise.all(Array.from({ length: Math.min(concurrency, open.length) }, lane));
+  const lanes = Array.from({ length: Math.min(concurrency, open.length) }, () =>
+    lane().catch((error) => {
+      failed = true;
+      throw error;
+    }),
+  );
+  // All have ended before an error goes up: what they work with may be disposed of then.
+  const ended = await Promise.allSettled(lanes);
+  for (const end of ended) if (end.status === 'rejected') throw end.reason;
 }

@@ -16,4 +16,3 @@ export { type PipelineStep, pipelineSteps, runPipeline } from './run-pipeline.js
 export { refineWithCrf } from './stage.js';
 export { type Comparison, type PseudoLabelRow, type Score, type Summary, writeSummary } from './summary.js';
 export { readTensorFile, readWeightsFile } from './tensor-file.js';
-export { threadsFor } from './train-network.js';

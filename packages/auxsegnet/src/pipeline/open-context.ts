@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path';
-import { createDenseCrf, type DenseCrf } from '@auxseg/crf';
+import { createDenseCrfPool } from '@auxseg/crf';
 import {
   createSyntheticDataset,
   type Dataset,
@@ -85,7 +85,7 @@ export function createContext(input: {
   signal?: AbortSignal;
 }): PipelineContext & { close(): Promise<void> } {
   const { recipe, data } = input;
-  let crf: Promise<DenseCrf> | null = null;
+  const crf = createDenseCrfPool();
   const root = recipe.data.root;
   const searchPaths = [
     ...(input.recipePath ? [dirname(input.recipePath)] : []),
@@ -117,12 +117,12 @@ export function createContext(input: {
     scoreIds: data.scoreIds,
     scoreTruth: data.scoreTruth,
     saliency,
-    crf: () => (crf ??= createDenseCrf()),
+    crf,
     emit: input.emit,
     signal: input.signal,
     async close() {
       await saliency.close?.();
-      (await crf)?.dispose();
+      await crf.dispose();
     },
   };
 }

@@ -100,10 +100,10 @@ async function pictureStrip(context: PipelineContext, network: AuxSegNet, id: st
       labels,
       original: originalSaliency.data,
       fusion: fusionOptions(context, recipe.stages),
-      crf: await context.crf(),
+      crf: context.crf,
       id,
     });
-    await add('CAM before propagation', 'cam', heat(strongest(update.camBefore)), recipe.stages);
+    await add('CAM before propagation', 'cam', heat(strongest(update.camBefore())), recipe.stages);
     await add('CAM after propagation', 'cam', heat(strongest(update.camAfter)), recipe.stages);
     await add('off-the-shelf saliency', 'saliency', grey(originalSaliency.data), 0);
     await add('updated saliency', 'saliency', grey(update.saliency.data), recipe.stages);

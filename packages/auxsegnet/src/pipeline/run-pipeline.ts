@@ -4,7 +4,7 @@ import { forEachImage, type PipelineContext, throwIfAborted } from './context.js
 import { createInitialNetwork, loadNetworkFile, networkConfigOf } from './network-files.js';
 import { makePictures } from './pictures.js';
 import { scoreNetwork, scoreValidation, writePrediction } from './predictions.js';
-import { predictValidation, refineWithCrf, trainStage, updateStageLabels } from './stage.js';
+import { lanesOf, predictValidation, refineWithCrf, trainStage, updateStageLabels } from './stage.js';
 import { makeCams, makeInitialLabels, makeSaliency, percent, trainClassifier } from './stage-zero.js';
 import { type Summary, writeSummary } from './summary.js';
 
@@ -144,7 +144,6 @@ async function predictFinal(context: PipelineContext, step: string): Promise<str
   const { scales, flip, scaleFusion } = recipe.evaluation;
   try {
     await loadNetworkFile(context, network, `stage-${recipe.stages}/model.safetensors`);
-    const crf = recipe.evaluation.crf ? await context.crf() : null;
     await forEachImage(
       context,
       step,
@@ -159,9 +158,12 @@ async function predictFinal(context: PipelineContext, step: string): Promise<str
           flip,
           scaleFusion,
         });
-        const map = crf ? refineWithCrf(crf, scores, image, recipe) : argmaxLabels(scores);
+        const map = recipe.evaluation.crf
+          ? await refineWithCrf(context.crf, scores, image, recipe)
+          : argmaxLabels(scores);
         await writePrediction(directory, `predictions/${id}.png`, map);
       },
+      lanesOf(context.crf),
     );
   } finally {
     network.model.dispose();

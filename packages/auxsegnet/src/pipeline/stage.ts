@@ -1,5 +1,5 @@
 import { normalizeCam, propagateCam } from '@auxseg/cam';
-import { presets as crfPresets, type DenseCrf } from '@auxseg/crf';
+import { presets as crfPresets, type DenseCrf, type DenseCrfPool } from '@auxseg/crf';
 import { type LabelMap, type RgbImage, resizeBilinear } from '@auxseg/formats';
 import { fuseCamAndSaliency, openLabelStore, updateSaliency } from '@auxseg/pseudo-label';
 import * as tf from '@tensorflow/tfjs-core';
@@ -66,9 +66,10 @@ export function saliencyTarget(context: PipelineContext, stage: number): number 
 
 /** Everything that one image's label update is made of; maps are at the image's size. */
 export interface LabelUpdate {
-  /** Normalised CAMs of the network before and after propagation, [K,H,W]. */
-  camBefore: Float32Array;
+  /** Normalised CAMs after propagation, [K,H,W]; absent classes are 0. */
   camAfter: Float32Array;
+  /** The same before propagation, made when asked for: only pictures need it. */
+  camBefore(): Float32Array;
   /** Refined saliency as a probability [H,W]. */
   refinedSaliency: Float32Array;
   /** After averaging with the original map and the CRF. */
@@ -84,7 +85,7 @@ export interface LabelUpdateInput {
   /** The off-the-shelf saliency, 0..1, at the image's size. */
   original: Float32Array;
   fusion: ReturnType<typeof fusionOptions>;
-  crf: DenseCrf;
+  crf: DenseCrf | DenseCrfPool;
   id: string;
 }
 
@@ -134,19 +135,20 @@ export async function labelsFromOutputs(
       mapSize: { width: cam.shape[2], height: cam.shape[1] },
     };
   });
-  const classes = labels.length;
-  const upsample = (planes: Float32Array, channels: number) => {
-    const result = new Float32Array(channels * width * height);
+  const upsample = (plane: Float32Array) => resizeBilinear(plane, mapSize, { width, height });
+  const upsamplePresent = (cams: Float32Array) => {
+    const result = new Float32Array(labels.length * width * height);
     const cells = mapSize.width * mapSize.height;
-    for (let c = 0; c < channels; c++) {
-      result.set(
-        resizeBilinear(planes.subarray(c * cells, (c + 1) * cells), mapSize, { width, height }),
-        c * width * height,
-      );
+    for (let k = 0; k < labels.length; k++) {
+      if (labels[k]) result.set(upsample(cams.subarray(k * cells, (k + 1) * cells)), k * width * height);
     }
     return result;
   };
-  const refinedSaliency = upsample(refined, 1).map((p) => Math.min(1, Math.max(0, p)));
+  const refinedSaliency = upsample(refined);
+  // Interpolation may leave 0..1 by rounding.
+  for (let i = 0; i < refinedSaliency.length; i++) {
+    refinedSaliency[i] = Math.min(1, Math.max(0, refinedSaliency[i]));
+  }
   const saliency = await updateSaliency({
     refined: refinedSaliency,
     original: input.original,
@@ -155,7 +157,7 @@ export async function labelsFromOutputs(
     parameters: recipe.crf.saliency as never,
     id: input.id,
   });
-  const cam = upsample(camAfter, classes);
+  const cam = upsamplePresent(camAfter);
   const segmentation = fuseCamAndSaliency({
     cam,
     width,
@@ -166,8 +168,8 @@ export async function labelsFromOutputs(
     ...fusion,
   });
   return {
-    camBefore: upsample(camBefore, classes),
     camAfter: cam,
+    camBefore: () => upsamplePresent(camBefore),
     refinedSaliency,
     saliency,
     segmentation,
@@ -184,7 +186,7 @@ export async function updateStageLabels(
   const network = await createInitialNetwork(context, networkConfigOf(recipe));
   const original = openLabelStore(directory.path(labelFolder(0)));
   const store = openLabelStore(directory.path(labelFolder(stage)));
-  const crf = await context.crf();
+  const { crf } = context;
   const fusion = fusionOptions(context, stage);
   try {
     await loadNetworkFile(context, network, `stage-${stage}/model.safetensors`);
@@ -208,7 +210,7 @@ export async function updateStageLabels(
         await store.writeSaliency(id, update.saliency);
         await store.writeSegmentation(id, update.segmentation);
       },
-      2,
+      lanesOf(crf),
     );
   } finally {
     network.model.dispose();
@@ -216,16 +218,21 @@ export async function updateStageLabels(
   return scoreLabels(context, stage);
 }
 
+/** Images in work at once: one for each worker, and one that the network looks at meanwhile. */
+export function lanesOf(crf: DenseCrfPool): number {
+  return crf.workers + 1;
+}
+
 /** Kernels of the segmentation CRF with the recipe's values. */
-export function refineWithCrf(
-  crf: DenseCrf,
+export async function refineWithCrf(
+  crf: DenseCrf | DenseCrfPool,
   scores: SegmentationScores,
   image: RgbImage,
   recipe: Recipe,
-): LabelMap {
+): Promise<LabelMap> {
   const { gaussian, bilateral, iterations } = recipe.crf.segmentation;
   const { width, height, channels } = scores;
-  const data = crf.inferMap({
+  const data = await crf.inferMap({
     ...crfPresets.auxsegSegmentation,
     width,
     height,
@@ -263,8 +270,7 @@ export async function predictValidation(
     ? ['initial', 'refined']
     : ['initial'];
   const last = heads[heads.length - 1];
-  const crf = recipe.evaluation.crf ? await context.crf() : null;
-  const done = crf ? `${last}-crf` : last;
+  const done = recipe.evaluation.crf ? `${last}-crf` : last;
   await forEachImage(
     context,
     step,
@@ -280,11 +286,12 @@ export async function predictValidation(
       );
       for (const head of heads) {
         await writePrediction(directory, `${folder}/${head}/${id}.png`, argmaxLabels(scores[head]));
-        if (crf && head === last) {
-          const map = refineWithCrf(crf, scores[head], image, recipe);
+        if (recipe.evaluation.crf && head === last) {
+          const map = await refineWithCrf(context.crf, scores[head], image, recipe);
           await writePrediction(directory, `${folder}/${head}-crf/${id}.png`, map);
         }
       }
     },
+    lanesOf(context.crf),
   );
 }

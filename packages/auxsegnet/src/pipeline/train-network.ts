@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { type Batch, createLoader, type LabelTarget, type SaliencyTarget } from '@auxseg/datasets';
-import { type BackendName, setRandomKey } from '@auxseg/runtime';
+import { type BackendName, changeThreads, setRandomKey } from '@auxseg/runtime';
 import { createSgd, createTrainer, layerVariableNames, polySchedule } from '@auxseg/trainer';
 import { createFileCheckpointStore, createReplicas } from '@auxseg/trainer/node';
 import type * as tf from '@tensorflow/tfjs-core';
@@ -100,15 +100,17 @@ export async function trainNetwork(
     recompute: schedule.recompute,
   };
   const random = { setKey: setRandomKey };
+  const numReplicas = replicasFor(context.backend, schedule);
+  const threads = threadsFor(recipe.threads, numReplicas);
   const replicas =
-    schedule.replicas > 1
+    numReplicas > 1
       ? createReplicas<TrainingPart>({
-          replicas: Math.min(schedule.replicas, schedule.batchSize),
+          replicas: numReplicas,
           model: { variables: () => variables, loss: (part) => lossOfBatch(network, part, loss) },
           random,
           split: ({ batch }, parts) => splitBatch(batch, parts),
           worker: workerUrl(),
-          workerData: replicaOptions(context, job, loss),
+          workerData: replicaOptions(context, job, loss, threads),
         })
       : null;
   const whole = { classification: 1, saliency: 1, segmentation: 1 };
@@ -167,11 +169,13 @@ export async function trainNetwork(
         }`,
       }),
   });
+  const threadsBefore = replicas ? changeThreads(threads) : null;
   try {
     await trainer.run();
     await flushLog();
     await directory.write(job.output, encodeModel(network.model, job.metadata));
   } finally {
+    if (threadsBefore !== null) changeThreads(threadsBefore);
     optimizer.dispose();
     await replicas?.close();
     await loader.close();
@@ -188,11 +192,16 @@ function workerUrl(): URL {
   );
 }
 
-function replicaOptions(context: PipelineContext, job: TrainingJob, loss: BatchLossOptions): ReplicaOptions {
-  const { metadata, network, schedule } = job;
+function replicaOptions(
+  context: PipelineContext,
+  job: TrainingJob,
+  loss: BatchLossOptions,
+  threads: number,
+): ReplicaOptions {
+  const { metadata, network } = job;
   return {
     backend: context.backend as BackendName,
-    threads: threadsFor(context.recipe.threads, schedule.replicas),
+    threads,
     kind: metadata.kind,
     config: metadata.network,
     numClasses: network.numClasses,
@@ -201,7 +210,15 @@ function replicaOptions(context: PipelineContext, job: TrainingJob, loss: BatchL
   };
 }
 
+/** Backends whose work is the processor's own: on others, parts of a batch would only wait for each other. */
+const DATA_PARALLEL = ['onnx', 'wasm', 'cpu'];
+
+/** How many threads compute parts of a batch. */
+function replicasFor(backend: string, { replicas, batchSize }: Schedule): number {
+  return DATA_PARALLEL.includes(backend) ? Math.min(replicas, batchSize) : 1;
+}
+
 /** Threads of each operation when several replicas share the processor. */
-export function threadsFor(threads: number, replicas: number): number {
+function threadsFor(threads: number, replicas: number): number {
   return Math.max(1, Math.floor((threads > 0 ? threads : availableParallelism()) / replicas));
 }

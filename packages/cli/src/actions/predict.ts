@@ -73,7 +73,7 @@ export async function predict(options: PredictCommandOptions, signal: AbortSigna
         flip: options.flip,
         head: options.head,
       });
-      const map = crf ? refineWithCrf(crf, scores, image, recipe) : argmaxLabels(scores);
+      const map = crf ? await refineWithCrf(crf, scores, image, recipe) : argmaxLabels(scores);
       await writeFileAtomic(target, writeIndexedPng(map), { syncFolder: false });
       done++;
     }

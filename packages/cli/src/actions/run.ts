@@ -8,7 +8,6 @@ import {
   reuseClassifier,
   runPipeline,
   type Summary,
-  threadsFor,
 } from '@auxseg/auxsegnet/pipeline';
 import { createReport } from '@auxseg/report';
 import { useBackend } from '@auxseg/runtime';
@@ -67,8 +66,7 @@ async function execute(
   const terminal = createTerminal({ json: options.json === true });
   const started = performance.now();
   const data = await openRecipeData(recipe);
-  const replicas = Math.max(recipe.classifier.replicas, recipe.train.replicas);
-  const threads = replicas > 1 ? threadsFor(recipe.threads, replicas) : recipe.threads;
+  const { threads } = recipe;
   const backend = await useBackend(recipe.backend, threads > 0 ? { threads } : {});
   terminal.note(`backend ${backend.name}: ${backend.reason}`);
   terminal.note(

@@ -7,6 +7,7 @@ import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { RuntimeError } from '../errors.js';
 import { prepareRuntime } from '../prepare-runtime.js';
+import { changeThreads } from './change-threads.js';
 import { listBackends } from './list-backends.js';
 import { automaticOrder, useBackend } from './use-backend.js';
 
@@ -85,9 +86,7 @@ describe('useBackend', () => {
 
   test('wasm with two threads, in a process of its own: same numbers, no word on stderr, and it ends', () => {
     const script = `
-      import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import * as tf from '@tensorflow/tfjs-core';
+      import * as tf from '@tensorflow/tfjs-core';
       import { useBackend } from '@auxseg/runtime';
       const { reason } = await useBackend('wasm', { threads: Number(process.argv[1]) });
       const x = tf.randomUniform([1, 24, 31, 16], -1, 1, 'float32', 1);
@@ -111,6 +110,16 @@ import * as tf from '@tensorflow/tfjs-core';
     expect({ ...two, reason: one.reason }).toEqual(one);
     // Two spinning threads on a busy machine can be slow.
   }, 240_000);
+
+  test('threads can change where the backend can change them', async () => {
+    await useBackend('cpu');
+    expect(changeThreads(2)).toBeNull();
+    await useBackend('onnx');
+    const before = changeThreads(1) as number;
+    expect(before).toBeGreaterThanOrEqual(1);
+    expect(changeThreads(before)).toBe(1);
+    expect(() => changeThreads(0)).toThrow(/Expected threads to be a positive integer, got 0/);
+  });
 
   test('prepareRuntime can be called again', () => {
     const gradient = tf.getGradient('Conv2D');
