@@ -1,16 +1,20 @@
 // What each saliency source gives on voc-animals: stage-0 pseudo labels and, with --stages, the network trained on them.
 //
 //   node scripts/write-saliency-results.mjs --data DIR [--base runs/voc-animals] [--out runs/saliency] [--stages 0|1]
-//                                           [--sources combined,mbplus,...] [--print]
+//                                           [--epochs N] [--sources combined,mbplus,...] [--jobs 2] [--print]
 //
 // Each source is a run of recipes/voc-animals.yaml with one line changed, on the classifier and CAMs of --base (auxseg run --reuse).
-// --stages 0 (default) makes maps and labels: minutes. --stages 1 trains one stage for each source and predicts val: 10 to 20 minutes each.
+// --stages 0 (default) makes maps and labels: minutes. --stages 1 trains one stage for each source, for --epochs in place of the recipe's,
+// and predicts val. --jobs sources are in work at once, each with its share of the processors' threads.
 // Everything is resumable; a later call goes on. --print only prints the tables from what is there.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { mapConcurrently } from '@auxseg/datasets';
 
 const { values: o } = parseArgs({
   options: {
@@ -19,6 +23,8 @@ const { values: o } = parseArgs({
     out: { type: 'string', default: 'runs/saliency' },
     stages: { type: 'string', default: '0' },
     sources: { type: 'string' },
+    epochs: { type: 'string' },
+    jobs: { type: 'string', default: '1' },
     print: { type: 'boolean', default: false },
   },
 });
@@ -50,19 +56,27 @@ const folderOf = (name) => join(o.out, name.replace(/[^a-z0-9]+/g, '-').replace(
 
 if (!o.print) {
   const bin = fileURLToPath(import.meta.resolve('@auxseg/cli/bin', import.meta.url));
-  for (const name of names) {
+  const jobs = Number(o.jobs);
+  const shared = ['stages=1', 'branches=[]', 'pictures=0'];
+  if (o.epochs) shared.push(`train.epochs=${o.epochs}`);
+  if (jobs > 1)
+    shared.push(`threads=${Math.max(1, Math.floor(availableParallelism() / jobs))}`, 'train.replicas=1');
+  await mapConcurrently(names, jobs, async (name) => {
     const command = o.stages === '0' ? 'pseudo-label' : 'run';
-    const set = ['stages=1', 'branches=[]', 'pictures=0', ...all[name]];
+    const set = [...shared, ...all[name]];
     const args = [
       ...[bin, command, 'recipes/voc-animals.yaml', '--data', o.data, '--out', folderOf(name)],
       ...['--reuse', o.base, '--json'],
       ...set.flatMap((value) => ['--set', value]),
     ];
     console.error(`\n${name}`);
-    const { status } = spawnSync(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+    const [status] = await once(
+      spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] }),
+      'exit',
+    );
     // One source that fails must not stop the others.
     if (status !== 0) console.error(`${name}: exit code ${status}; its row stays empty`);
-  }
+  });
 }
 
 const read = (...path) => {

@@ -25,7 +25,7 @@ seed: 3
 data: { synthetic: { train: 12, val: 4, sizePx: 40, seed: 5 }, workers: 1 }
 network: { backbone: { width: 0.25 }, head: { channels: 8 } }
 classifier: { epochs: 2, batchSize: 4, cropPx: 40, checkpointEverySteps: 2 }
-train: { epochs: 2, batchSize: 4, cropPx: 32, scale: [0.8, 1.2], colourJitter: 0.2, checkpointEverySteps: 2 }
+train: { epochs: 2, batchSize: 4, cropPx: 32, scale: [0.8, 1.2], colourJitter: 0.2, checkpointEverySteps: 2, replicas: 2 }
 stages: 2
 pictures: 2
 branches: [{ name: plain, affinity: identity, compareWithStage: 1 }]

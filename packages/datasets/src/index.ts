@@ -14,6 +14,7 @@ export {
 export { DatasetError, type DatasetErrorCode } from './dataset-error.js';
 export type { WholeImage } from './decode-whole-image.js';
 export { type IterateImagesOptions, iterateImages } from './iterate-images.js';
+export { mapConcurrently } from './map-concurrently.js';
 export { normalizationStatistics, normalizeImage } from './normalization.js';
 export { type CocoDataset, type CocoDatasetOptions, openCocoDataset } from './open-coco-dataset.js';
 export { type FolderDataset, type FolderDatasetOptions, openFolderDataset } from './open-folder-dataset.js';

@@ -1,5 +1,5 @@
 import type { DenseCrfPool } from '@auxseg/crf';
-import type { Dataset } from '@auxseg/datasets';
+import { type Dataset, mapConcurrently } from '@auxseg/datasets';
 import type { SaliencySource } from '@auxseg/saliency';
 import type { Recipe } from '../recipe.js';
 import type { RunDirectory } from './run-directory.js';
@@ -61,33 +61,20 @@ export async function forEachImage(
   for (const id of ids) if (!(await isDone(id))) open.push(id);
   const started = performance.now();
   let done = 0;
-  let next = 0;
   const total = ids.length;
   const skipped = total - open.length;
-  let failed = false;
-  const lane = async () => {
-    while (next < open.length && !failed) {
-      throwIfAborted(context);
-      await work(open[next++]);
-      done++;
-      const secondsPerImage = (performance.now() - started) / 1000 / done;
-      context.emit({
-        type: 'progress',
-        step,
-        done: skipped + done,
-        total,
-        etaSeconds: secondsPerImage * (open.length - done),
-        text: `${(1 / secondsPerImage).toFixed(1)} images/s`,
-      });
-    }
-  };
-  const lanes = Array.from({ length: Math.min(concurrency, open.length) }, () =>
-    lane().catch((error) => {
-      failed = true;
-      throw error;
-    }),
-  );
-  // All have ended before an error goes up: what they work with may be disposed of then.
-  const ended = await Promise.allSettled(lanes);
-  for (const end of ended) if (end.status === 'rejected') throw end.reason;
+  await mapConcurrently(open, concurrency, async (id) => {
+    throwIfAborted(context);
+    await work(id);
+    done++;
+    const secondsPerImage = (performance.now() - started) / 1000 / done;
+    context.emit({
+      type: 'progress',
+      step,
+      done: skipped + done,
+      total,
+      etaSeconds: secondsPerImage * (open.length - done),
+      text: `${(1 / secondsPerImage).toFixed(1)} images/s`,
+    });
+  });
 }

@@ -158,6 +158,8 @@ export async function makeCams(context: PipelineContext, step: string): Promise<
           ),
         );
       },
+      // The next image is decoded meanwhile.
+      2,
     );
   } finally {
     network.model.dispose();

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { createDenseCrfPool, type DenseCrfPool, presets, unaryFromLabels } from '@auxseg/crf';
-import { readImage } from '@auxseg/datasets';
+import { mapConcurrently, readImage } from '@auxseg/datasets';
 import {
   type RgbImage,
   readGrayPng,
@@ -101,30 +101,26 @@ export async function runTasks(
   const started = performance.now();
   let done = 0;
   try {
-    const queue = [...tasks];
-    const lane = async () => {
-      for (let task = queue.shift(); task !== undefined; task = queue.shift()) {
-        signal.throwIfAborted();
-        await runTask(task, options, pool).catch((error: Error) => {
-          // In a folder the message alone would not say which file it is about.
-          if (!error.message.includes(task.input) && !error.message.includes(task.image)) {
-            error.message = `${task.input}: ${error.message}`;
-          }
-          throw error;
-        });
-        done++;
-        const each = (performance.now() - started) / 1000 / done;
-        terminal.progress(
-          'crf',
-          done,
-          tasks.length,
-          each * (tasks.length - done),
-          `${(1 / each).toFixed(1)} images/s`,
-        );
-      }
-    };
-    // Two lanes more than workers keep reading and writing off the critical path.
-    await Promise.all(Array.from({ length: pool.workers + 2 }, lane));
+    // Two more than workers keep reading and writing off the critical path.
+    await mapConcurrently(tasks, pool.workers + 2, async (task) => {
+      signal.throwIfAborted();
+      await runTask(task, options, pool).catch((error: Error) => {
+        // In a folder the message alone would not say which file it is about.
+        if (!error.message.includes(task.input) && !error.message.includes(task.image)) {
+          error.message = `${task.input}: ${error.message}`;
+        }
+        throw error;
+      });
+      done++;
+      const each = (performance.now() - started) / 1000 / done;
+      terminal.progress(
+        'crf',
+        done,
+        tasks.length,
+        each * (tasks.length - done),
+        `${(1 / each).toFixed(1)} images/s`,
+      );
+    });
   } finally {
     await pool.dispose();
   }

@@ -10,8 +10,8 @@ import {
   resolveRecipe,
 } from '@auxseg/auxsegnet';
 import { networkFromWeights, readWeightsFile, refineWithCrf } from '@auxseg/auxsegnet/pipeline';
-import { createDenseCrf } from '@auxseg/crf';
-import { parseList, readImage } from '@auxseg/datasets';
+import { createDenseCrfPool } from '@auxseg/crf';
+import { mapConcurrently, parseList, readImage } from '@auxseg/datasets';
 import { writeIndexedPng } from '@auxseg/formats';
 import { writeFileAtomic } from '@auxseg/formats/node';
 import { useBackend } from '@auxseg/runtime';
@@ -54,33 +54,37 @@ export async function predict(options: PredictCommandOptions, signal: AbortSigna
   const { network, config, recipe, leftOut } = await openWeights(options);
   if (leftOut) terminal.note(leftOut);
   const longSidePx = options.longSide === undefined ? recipe.data.longSidePx : Number(options.longSide);
-  const crf = options.crf ? await createDenseCrf() : null;
+  const crf = options.crf ? createDenseCrfPool() : null;
   await mkdir(options.out, { recursive: true });
   const started = performance.now();
   let done = 0;
   let skipped = 0;
-  for (const file of files) {
-    signal.throwIfAborted();
-    const id = basename(file, extname(file));
-    const target = join(options.out, `${id}.png`);
-    if (await exists(target)) skipped++;
-    else {
-      const image = await readImage(file);
-      const scores = predictSegmentation(network, image, {
-        normalization: config.normalization,
-        longSidePx,
-        scales,
-        flip: options.flip,
-        head: options.head,
-      });
-      const map = crf ? await refineWithCrf(crf, scores, image, recipe) : argmaxLabels(scores);
-      await writeFileAtomic(target, writeIndexedPng(map), { syncFolder: false });
-      done++;
-    }
-    const rate = (performance.now() - started) / 1000 / Math.max(1, done);
-    terminal.progress('predict', done + skipped, files.length, rate * (files.length - done - skipped));
+  try {
+    // The network looks at one image while the CRF's workers have others.
+    await mapConcurrently(files, 1 + (crf?.workers ?? 1), async (file) => {
+      signal.throwIfAborted();
+      const id = basename(file, extname(file));
+      const target = join(options.out, `${id}.png`);
+      if (await exists(target)) skipped++;
+      else {
+        const image = await readImage(file);
+        const scores = predictSegmentation(network, image, {
+          normalization: config.normalization,
+          longSidePx,
+          scales,
+          flip: options.flip,
+          head: options.head,
+        });
+        const map = crf ? await refineWithCrf(crf, scores, image, recipe) : argmaxLabels(scores);
+        await writeFileAtomic(target, writeIndexedPng(map), { syncFolder: false });
+        done++;
+      }
+      const rate = (performance.now() - started) / 1000 / Math.max(1, done);
+      terminal.progress('predict', done + skipped, files.length, rate * (files.length - done - skipped));
+    });
+  } finally {
+    await crf?.dispose();
   }
-  crf?.dispose();
   const seconds = (performance.now() - started) / 1000;
   terminal.printJson({ images: files.length, predicted: done, skipped, seconds, out: options.out });
   terminal.print(

@@ -4,7 +4,7 @@ import { extname, join, resolve, sep } from 'node:path';
 import { type PresetName, resolveRecipe, type SaliencySettings } from '@auxseg/auxsegnet';
 import { openSaliencySource } from '@auxseg/auxsegnet/pipeline';
 import { createDenseCrf } from '@auxseg/crf';
-import { type Dataset, DatasetError, readImage, recogniseLayout } from '@auxseg/datasets';
+import { type Dataset, DatasetError, mapConcurrently, readImage, recogniseLayout } from '@auxseg/datasets';
 import { openLabelStore } from '@auxseg/pseudo-label';
 import { type FileSaliencyNotice, refineSaliency } from '@auxseg/saliency';
 import { CliUsageError } from '../cli-error.js';
@@ -73,14 +73,12 @@ export async function makeSaliency(
   const ids = dataset.ids.filter((_, index) => index % shards === shard - 1);
   const started = performance.now();
   const progress = progressOf(terminal, 'saliency');
-  let next = 0;
   let made = 0;
   let skipped = 0;
-  let failed = false;
-  const lane = async () => {
-    while (next < ids.length && !failed) {
+  try {
+    // Two more than threads, so that reading and writing files hides behind the work.
+    await mapConcurrently(ids, workers + 2, async (id) => {
       signal.throwIfAborted();
-      const id = ids[next++];
       if (await store.has(id, 'saliency')) skipped++;
       else {
         const { image } = await dataset.sample(id);
@@ -88,19 +86,11 @@ export async function makeSaliency(
         made++;
       }
       progress(made + skipped, ids.length, skipped);
-    }
-  };
-  const guarded = () =>
-    lane().catch((error) => {
-      failed = true;
-      throw error;
     });
-  // Two lanes more than threads, so that reading and writing files hides behind the work.
-  const lanes = await Promise.allSettled(Array.from({ length: workers + 2 }, guarded));
-  await source.close?.();
-  crf?.dispose();
-  const broken = lanes.find((result) => result.status === 'rejected');
-  if (broken) throw broken.reason;
+  } finally {
+    await source.close?.();
+    crf?.dispose();
+  }
   const seconds = (performance.now() - started) / 1000;
   const said = Object.fromEntries([...notices].map(([kind, { count }]) => [kind, count]));
   terminal.printJson({
