@@ -165,12 +165,13 @@ export const recipeSchema = z.strictObject({
     saliencyBackground: fraction.nullable().default(null),
     /** Saliency training target is 1 from this on; null = 0.5. */
     saliencyTarget: fraction.nullable().default(null),
-    /** After stage 1: same three values for updated maps, which a CRF has sharpened. */
+    /** The same for updated maps, which a CRF has sharpened; saliencyTarget is 0.5 there where nothing is said. */
     updated: z
       .strictObject({
         camThreshold: fraction.optional(),
         saliencyThreshold: fraction.nullable().optional(),
         saliencyBackground: fraction.nullable().optional(),
+        saliencyTarget: fraction.optional(),
       })
       .default({}),
     /** Propagate CAMs by the affinity before fusion. */

@@ -57,9 +57,9 @@ export function labelTargets(context: PipelineContext, stage: number) {
   };
 }
 
-/** Off-the-shelf maps are binarised where their source says foreground begins; updated maps at 0.5. */
+/** Off-the-shelf maps are binarised where their source says foreground begins; updated maps at 0.5 or the recipe's value. */
 export function saliencyTarget(context: PipelineContext, stage: number): number {
-  if (stage > 0) return 0.5;
+  if (stage > 0) return context.recipe.pseudoLabel.updated.saliencyTarget ?? 0.5;
   const { single, foreground } = context.saliency.thresholds;
   return context.recipe.pseudoLabel.saliencyTarget ?? single ?? foreground;
 }
