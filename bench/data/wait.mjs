@@ -46,7 +46,7 @@ async function openData(preset) {
     return { dataset, segmentation: { file: voc.maskFile }, saliency: { file: voc.maskFile } };
   }
   const set = { size: preset === 'tiny' ? 80 : 256, seed: 7 };
-  const count = preset === 'tiny' ? 208 : 64;
+  const count = preset === 'tiny' ? 168 : 64;
   const out = join(folder, preset);
   await synthesizeDataset({ ...set, out, counts: { train: count } });
   return {

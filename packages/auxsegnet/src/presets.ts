@@ -131,7 +131,7 @@ const tiny = {
     train: 'train',
     score: 'train',
     val: 'val',
-    synthetic: { train: 208, val: 60, sizePx: 80, seed: 7 },
+    synthetic: { train: 168, val: 60, sizePx: 80, seed: 7 },
   },
   saliency: { source: 'dataset' },
   network: {
