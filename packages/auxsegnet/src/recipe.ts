@@ -163,7 +163,7 @@ export const recipeSchema = z.strictObject({
     saliencyThreshold: fraction.nullable().default(0.06),
     /** Optional third zone: between this and saliencyThreshold the map says nothing; null = no such zone. */
     saliencyBackground: fraction.nullable().default(null),
-    /** Saliency training target is 1 from this on; null = 0.5. */
+    /** Saliency that the head of stage 1 learns as foreground, from this on; null = where the source says foreground begins. */
     saliencyTarget: fraction.nullable().default(null),
     /** The same for updated maps, which a CRF has sharpened; saliencyTarget is 0.5 there where nothing is said. */
     updated: z

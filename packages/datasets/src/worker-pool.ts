@@ -53,7 +53,7 @@ export function createWorkerPool<Job extends DataJob, Result>(
   const settle = (member: Member<Result>, task: number): Pending<Result> | undefined => {
     const pending = member.pending.get(task);
     member.pending.delete(task);
-    // A cancelled job's late reply says nothing new; and `close` waits for the end of threads that must keep the process alive till then.
+    // A cancelled job's late reply changes nothing, and threads that `close` waits for must keep the process alive till then.
     if (pending && member.pending.size === 0 && !closed) member.worker.unref();
     return pending;
   };

@@ -210,7 +210,7 @@ function replicaOptions(
   };
 }
 
-/** Backends whose work is the processor's own: on others, parts of a batch would only wait for each other. */
+/** Backends that compute on the calling thread: libtensorflow has one pool of threads for all callers, a GPU one queue. */
 const DATA_PARALLEL = ['onnx', 'wasm', 'cpu'];
 
 /** How many threads compute parts of a batch. */

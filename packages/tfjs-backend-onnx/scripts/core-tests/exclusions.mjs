@@ -56,9 +56,6 @@ export const exclusions = {
       { message: "does not support dataFormat:'", reason: 'tfjs-wasm refuses channel-first, aloud' },
       { message: 'Unknown dtype string', reason: 'tfjs-wasm has no strings' },
       { message: 'only supports rank-1 bias', reason: 'tfjs-wasm refuses other biases, aloud' },
-      {
-        reason: 'tests of other errors that need this kernel first',
-      },
     ],
     kernels: [
       'Complex',
