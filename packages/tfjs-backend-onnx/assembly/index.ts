@@ -64,6 +64,51 @@ function withoutSubnormals(x: v128): v128 {
   return v128.and(x, i32x4.gt_s(magnitude, i32x4.splat(0x007fffff)));
 }
 
+/** Replaces subnormal numbers by 0; returns whether there was any. */
+export function flushSubnormals(x: usize, n: i32): bool {
+  let changed = i32x4.splat(0);
+  for (let i: usize = 0, end = <usize>n << 2; i < end; i += 16) {
+    const before = v128.load(x + i);
+    const after = withoutSubnormals(before);
+    changed = v128.or(changed, v128.xor(before, after));
+    v128.store(x + i, after);
+  }
+  return v128.any_true(changed);
+}
+
+/**
+ * Gradient of the mean cross-entropy from softmax probabilities p, row by row: scale (p - onehot(label)), 0 where the label is
+ * `ignored`. In double precision until stored.
+ */
+export function crossEntropyGradient(
+  p: usize, labels: usize, rows: i32, columns: i32, ignored: i32, scale: f64,
+): void {
+  const scales = f64x2.splat(scale);
+  const whole = <usize>(columns & ~3) << 2;
+  const width = <usize>columns << 2;
+  for (let r = 0; r < rows; r++) {
+    const label = load<i32>(labels + (<usize>r << 2));
+    if (label == ignored) {
+      memory.fill(p, 0, width);
+    } else {
+      let i: usize = 0;
+      for (; i < whole; i += 16) {
+        const v = v128.load(p + i);
+        const low = f64x2.mul(f64x2.promote_low_f32x4(v), scales);
+        const high = f64x2.mul(f64x2.promote_low_f32x4(v128.shuffle<f64>(v, v, 1, 1)), scales);
+        v128.store(
+          p + i,
+          v128.shuffle<f64>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2),
+        );
+      }
+      for (; i < width; i += 4) store<f32>(p + i, <f32>(<f64>load<f32>(p + i) * scale));
+      const chosen = p + (<usize>label << 2);
+      store<f32>(chosen, <f32>(<f64>load<f32>(chosen) - scale));
+    }
+    p += width;
+  }
+}
+
 /** (dy - sum(dy * y)) * y, row by row; subnormal results are 0, as they would slow down whoever multiplies them. */
 export function softmaxGradient(dy: usize, y: usize, rows: i32, columns: i32): void {
   const whole = <usize>(columns & ~3) << 2;

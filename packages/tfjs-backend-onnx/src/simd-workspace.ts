@@ -13,6 +13,15 @@ export interface ElementwiseKernels {
     high: number,
   ): void;
   maskedScale(dy: number, y: number, scale: number, rows: number, channels: number, high: number): void;
+  flushSubnormals(x: number, n: number): number;
+  crossEntropyGradient(
+    p: number,
+    labels: number,
+    rows: number,
+    columns: number,
+    ignored: number,
+    scale: number,
+  ): void;
   softmaxGradient(dy: number, y: number, rows: number, columns: number): void;
   interpolate(a: number, b: number, t: number, out: number, n: number): void;
   sgd(w: number, v: number, g: number, n: number, momentum: number, decay: number, rate: number): void;

@@ -51,7 +51,8 @@ describe.each(['cpu', 'wasm', 'onnx'] as const)('updateBySgd on %s', (backend) =
 
 test('fusedSoftmaxCrossEntropy is the float64 definition, for extreme logits too', async () => {
   await useBackend('onnx');
-  const [rows, classes] = [301, 7];
+  // More than one piece of the kernel's workspace.
+  const [rows, classes] = [5003, 7];
   const x = (tf.randomNormal([rows, classes], 0, 4, 'float32', 3).dataSync() as Float32Array).slice();
   x.set([300, -300, 0, 0, 0, 0, 0], 0);
   const labels = Int32Array.from({ length: rows }, (_, i) => (i % 5 === 4 ? 255 : (i + 1) % classes));
@@ -70,7 +71,7 @@ test('fusedSoftmaxCrossEntropy is the float64 definition, for extreme logits too
     if (label !== 255) expected += Math.log(total) - (logits[label] - highest);
     logits.forEach((v, c) => {
       const slope = label === 255 ? 0 : (Math.exp(v - highest) / total - (c === label ? 1 : 0)) / count;
-      expect(Math.abs(slopes[row * classes + c] - slope)).toBeLessThan(1e-8);
+      expect(Math.abs(slopes[row * classes + c] - slope) * count).toBeLessThan(2e-6);
     });
   });
   expect(Math.abs(loss.dataSync()[0] / (expected / count) - 1)).toBeLessThan(1e-6);

@@ -101,7 +101,7 @@ export function convGradFilter(
     const wholeOutput = tap.positions * outChannels === dy.length;
     const pixels = wholeInput ? x : backend.arrays.take('float32', tap.positions * inChannels);
     const grads = wholeOutput ? dy : backend.arrays.take('float32', tap.positions * outChannels);
-    if (!wholeInput) gatherInput(x, g, tap, pixels);
+    if (!wholeInput) gatherInput(backend, x, g, tap, pixels);
     if (!wholeOutput) gatherOutput(dy, g, tap, grads);
     matMulInto(
       backend,

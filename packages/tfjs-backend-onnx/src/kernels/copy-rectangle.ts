@@ -1,3 +1,6 @@
+import type { OnnxBackend } from '../onnx-backend.js';
+import type { OrtTensor } from '../ort-binding.js';
+import { floatTensor } from '../ort-tensor.js';
 import type { ConvGeometry, Tap } from './conv-geometry.js';
 
 /** Below this many floats a plain loop copies faster than `TypedArray.set`. */
@@ -15,27 +18,65 @@ function copyRun(
 }
 
 /** Gathers the input pixels that one tap reads, [positions, C], row by row of its rectangle. */
-export function gatherInput(x: Float32Array, g: ConvGeometry, tap: Tap, out: Float32Array): void {
+export function gatherInput(
+  backend: OnnxBackend,
+  x: Float32Array,
+  g: ConvGeometry,
+  tap: Tap,
+  out: Float32Array,
+): void {
+  if (g.strides[1] !== 1) {
+    gatherStrided(backend, x, g, tap, out);
+    return;
+  }
   const { rows, columns } = tap;
-  const channels = g.inChannels;
-  const width = columns.end - columns.start;
-  const [strideH, strideW] = g.strides;
+  const length = (columns.end - columns.start) * g.inChannels;
   let to = 0;
   for (let n = 0; n < g.batch; n++) {
     for (let r = 0; r < rows.end - rows.start; r++) {
-      let from = ((n * g.inHeight + rows.from + r * strideH) * g.inWidth + columns.from) * channels;
-      if (strideW === 1) {
-        copyRun(x, from, out, to, width * channels);
-        to += width * channels;
-      } else {
-        for (let c = 0; c < width; c++) {
-          copyRun(x, from, out, to, channels);
-          to += channels;
-          from += strideW * channels;
-        }
-      }
+      const row = n * g.inHeight + rows.from + r * g.strides[0];
+      copyRun(x, (row * g.inWidth + columns.from) * g.inChannels, out, to, length);
+      to += length;
     }
   }
+}
+
+/** A run is one pixel then, too short for typed arrays: onnxruntime copies them. */
+function gatherStrided(
+  backend: OnnxBackend,
+  x: Float32Array,
+  g: ConvGeometry,
+  { rows, columns }: Tap,
+  out: Float32Array,
+): void {
+  const extents = [rows, columns].map(({ start, end }) => end - start);
+  const froms = [rows.from, columns.from];
+  const ends = froms.map((from, axis) => from + (extents[axis] - 1) * g.strides[axis] + 1);
+  const int64 = (values: readonly number[]): OrtTensor => ({
+    data: BigInt64Array.from(values, BigInt),
+    dims: [values.length],
+    type: 'int64',
+    location: 'cpu',
+  });
+  backend.runGraph(
+    'slice/strided',
+    () => ({
+      nodes: [{ op: 'Slice', inputs: ['x', 'starts', 'ends', 'axes', 'steps'], outputs: ['y'] }],
+      inputs: [
+        { name: 'x', type: 'float32', rank: 4 },
+        ...['starts', 'ends', 'axes', 'steps'].map((name) => ({ name, type: 'int64' as const, rank: 1 })),
+      ],
+      outputs: [{ name: 'y', type: 'float32', rank: 4 }],
+    }),
+    {
+      x: floatTensor(x, [g.batch, g.inHeight, g.inWidth, g.inChannels]),
+      starts: int64(froms),
+      ends: int64(ends),
+      axes: int64([1, 2]),
+      steps: int64(g.strides),
+    },
+    { y: floatTensor(out, [g.batch, ...extents, g.inChannels]) },
+  );
 }
 
 /** Gathers the output pixels of one tap's rectangle, [positions, K]. */

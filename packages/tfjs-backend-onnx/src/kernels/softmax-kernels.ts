@@ -1,19 +1,21 @@
 import type { KernelConfig, TensorInfo } from '@tensorflow/tfjs-core';
 import { floatTensor } from '../ort-tensor.js';
-import { runInChunks } from '../simd-workspace.js';
+import { CHUNK_FLOATS, runInChunks, simdWorkspace } from '../simd-workspace.js';
 import { callCpuKernel } from './call-kernel.js';
 import { defineKernel, sizeOf } from './kernel.js';
 
-/** Bits of the smallest normal float32. */
-const SMALLEST_NORMAL = 0x00800000;
-
 /**
- * Replaces positive subnormal numbers (below 1.2e-38) by 0. A peaked attention is full of them, and every product with one
- * takes the processor a hundred times as long. Integers are compared: comparing such floats is slow as well.
+ * Replaces subnormal numbers (below 1.2e-38) by 0. A peaked attention is full of them, and every product with one takes the
+ * processor a hundred times as long.
  */
 function flushSubnormals(values: Float32Array): void {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  for (let i = 0; i < bits.length; i++) if (bits[i] < SMALLEST_NORMAL) bits[i] = 0;
+  const piece = Math.min(values.length, CHUNK_FLOATS);
+  const { kernels, floats } = simdWorkspace(piece);
+  for (let start = 0; start < values.length; start += piece) {
+    const end = Math.min(values.length, start + piece);
+    floats.set(values.subarray(start, end));
+    if (kernels.flushSubnormals(0, end - start)) values.set(floats.subarray(0, end - start), start);
+  }
 }
 
 const softmax = defineKernel<{ logits: TensorInfo }, { dim: number }>(

@@ -74,25 +74,41 @@ const softmaxCrossEntropy = defineKernel<{ logits: TensorInfo; labels: TensorInf
     const values = backend.floats(gradient);
     let sum = 0;
     for (let row = 0, start = 0; row < labels.length; row++, start += classes) {
-      const label = labels[row];
-      const end = start + classes;
-      if (label === ignoreLabel) {
-        values.fill(0, start, end);
-        continue;
-      }
-      const probability = values[start + label];
+      if (labels[row] === ignoreLabel) continue;
+      const chosen = start + labels[row];
       sum -=
-        probability > SMALLEST_PROBABILITY
-          ? Math.log(probability)
-          : logProbability(logits, start, end, start + label);
-      for (let i = start; i < end; i++) values[i] *= scale;
-      values[start + label] -= scale;
+        values[chosen] > SMALLEST_PROBABILITY
+          ? Math.log(values[chosen])
+          : logProbability(logits, start, start + classes, chosen);
     }
+    probabilitiesToGradient(values, labels, classes, ignoreLabel, scale);
     const loss = backend.allocate([], 'float32');
     loss.values[0] = sum * scale;
     return [loss.info, gradient];
   },
 );
+
+/** Turns softmax probabilities [rows, classes] into scale (p - onehot(label)), 0 where the label is `ignoreLabel`. */
+function probabilitiesToGradient(
+  values: Float32Array,
+  labels: ArrayLike<number>,
+  classes: number,
+  ignoreLabel: number,
+  scale: number,
+): void {
+  const piece = Math.max(1, Math.min(labels.length, Math.floor(CHUNK_FLOATS / classes)));
+  const { kernels, floats, offsets } = simdWorkspace(piece * classes, piece);
+  const integers = new Int32Array(floats.buffer);
+  const labelsAt = offsets[1];
+  for (let start = 0; start < labels.length; start += piece) {
+    const rows = Math.min(piece, labels.length - start);
+    const first = start * classes;
+    floats.set(values.subarray(first, first + rows * classes));
+    for (let row = 0; row < rows; row++) integers[labelsAt + row] = labels[start + row];
+    kernels.crossEntropyGradient(0, 4 * labelsAt, rows, classes, ignoreLabel, scale);
+    values.set(floats.subarray(0, rows * classes), first);
+  }
+}
 
 function logProbability(logits: Float32Array, start: number, end: number, chosen: number): number {
   let highest = logits[start];
