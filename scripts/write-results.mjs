@@ -11,7 +11,7 @@ if (run === undefined) {
 const summary = JSON.parse(readFileSync(join(run, 'summary.json'), 'utf8'));
 const state = JSON.parse(readFileSync(join(run, 'state.json'), 'utf8'));
 const percent = (value) => (typeof value === 'number' ? (100 * value).toFixed(1) : '');
-const signed = (value) => `${value >= 0 ? '+' : '−'}${Math.abs(100 * value).toFixed(1)}`;
+const signed = (value) => `${Math.round(1000 * value) >= 0 ? '+' : '−'}${Math.abs(100 * value).toFixed(1)}`;
 const table = (header, rows) =>
   [header, header.map((_, i) => (i === 0 ? '---' : '---:')), ...rows]
     .map((row) => `| ${row.join(' | ')} |`)

@@ -141,7 +141,7 @@ export const recipeSchema = z.strictObject({
   preset: z.enum(presetNames),
   seed: z.int().default(1),
   backend: z.enum(['auto', 'onnx', 'wasm', 'cpu', 'webgpu', 'node', 'node-gpu']).default('auto'),
-  /** Intra-op threads of the backend; 0 leaves the choice to it. */
+  /** Threads inside the backend's operations, shared among replicas, and workers of the CRF; 0 leaves the choice to them. */
   threads: z.int().min(0).default(0),
   data: datasetSchema,
   saliency: saliencySchema,

@@ -65,4 +65,8 @@ export function summaryTables(summary: Summary): string {
   return parts.join('\n').trimEnd();
 }
 
-const signed = (value: number) => `${value >= 0 ? '+' : ''}${(100 * value).toFixed(1)}`;
+/** A fraction as signed percentage points; what rounds to zero is +0.0. */
+function signed(value: number): string {
+  const points = Math.round(1000 * value) / 10;
+  return `${points >= 0 ? '+' : ''}${points.toFixed(1)}`;
+}

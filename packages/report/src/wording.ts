@@ -44,7 +44,7 @@ export function percent(fraction: number | null | undefined): string {
 /** A difference of fractions in percentage points, with its sign. */
 export function points(difference: number): string {
   const value = (100 * difference).toFixed(1);
-  return difference < 0 ? `−${value.replace('-', '')}` : `+${value}`;
+  return Math.round(1000 * difference) < 0 ? `−${value.replace('-', '')}` : `+${value.replace('-', '')}`;
 }
 
 /** `95` -> `1 min 35 s`. */

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createDenseCrfPool } from '@auxseg/crf';
 import {
@@ -73,6 +74,13 @@ function withTruth(train: Dataset, scoreIds: readonly string[], score: Dataset, 
   };
 }
 
+/** The network feeds the CRF; it keeps no more workers busy, and each holds the scores of an image. */
+const MOST_CRF_WORKERS = 8;
+
+function crfWorkers(threads: number): number {
+  return threads > 0 ? threads : Math.min(availableParallelism(), MOST_CRF_WORKERS);
+}
+
 /** Puts a run's context together. `close` frees what it holds. */
 export function createContext(input: {
   recipe: Recipe;
@@ -85,7 +93,7 @@ export function createContext(input: {
   signal?: AbortSignal;
 }): PipelineContext & { close(): Promise<void> } {
   const { recipe, data } = input;
-  const crf = createDenseCrfPool();
+  const crf = createDenseCrfPool({ workers: crfWorkers(recipe.threads) });
   const root = recipe.data.root;
   const searchPaths = [
     ...(input.recipePath ? [dirname(input.recipePath)] : []),
