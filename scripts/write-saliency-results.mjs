@@ -62,20 +62,24 @@ if (!o.print) {
   if (jobs > 1)
     shared.push(`threads=${Math.max(1, Math.floor(availableParallelism() / jobs))}`, 'train.replicas=1');
   await mapConcurrently(names, jobs, async (name) => {
-    const command = o.stages === '0' ? 'pseudo-label' : 'run';
     const set = [...shared, ...all[name]];
     const args = [
-      ...[bin, command, 'recipes/voc-animals.yaml', '--data', o.data, '--out', folderOf(name)],
+      ...['recipes/voc-animals.yaml', '--data', o.data, '--out', folderOf(name)],
       ...['--reuse', o.base, '--json'],
       ...set.flatMap((value) => ['--set', value]),
     ];
     console.error(`\n${name}`);
-    const [status] = await once(
-      spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] }),
-      'exit',
-    );
-    // One source that fails must not stop the others.
-    if (status !== 0) console.error(`${name}: exit code ${status}; its row stays empty`);
+    for (const command of o.stages === '0' ? ['pseudo-label'] : ['pseudo-label', 'train']) {
+      const child = spawn(process.execPath, [bin, command, ...args], {
+        stdio: ['ignore', 'ignore', 'inherit'],
+      });
+      const [status] = await once(child, 'exit');
+      // One source that fails must not stop the others.
+      if (status !== 0) {
+        console.error(`${name}: ${command} ended with exit code ${status}; its row stays empty`);
+        break;
+      }
+    }
   });
 }
 

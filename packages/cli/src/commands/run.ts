@@ -45,7 +45,12 @@ export function addRunCommands(program: Command, signal: AbortSignal): void {
       of: () => ['saliency', 'labels-0'],
       staged: false,
     },
-    { name: 'train', description: 'train one stage', of: (stage) => [`train-${stage}`], staged: true },
+    {
+      name: 'train',
+      description: 'train one stage and score it on the validation images',
+      of: (stage) => [`train-${stage}`, `evaluate-${stage}`],
+      staged: true,
+    },
     {
       name: 'update-labels',
       description: "make a stage's pseudo labels with its network",
