@@ -1,4 +1,4 @@
-/** Speed of training steps and inference against wasm and PyTorch; `node bench/training/run.mjs --help`. */
+/** Speed of training steps and inference against other backends and PyTorch; `node bench/training/run.mjs --help`. */
 import { spawn } from 'node:child_process';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { createInterface } from 'node:readline';
@@ -18,14 +18,15 @@ ${Object.entries(cases)
   .map(([name, { title }]) => `              ${name.padEnd(5)} ${title}`)
   .join('\n')}
 --threads   intra-op threads of all contenders
---against   any of wasm, torch, cpu; or none
+--against   any of wasm, node, torch, cpu; or none
 --warm-up   untimed steps of each (default 2; the first builds and packs)
 --clock     wall (default), or cpu: processor time of all threads of the process, for a machine that others load as well
 --recompute onnx keeps block borders only and computes activations again in the backward pass
 --python    an interpreter that imports torch
 --json      one line of JSON for each case and number of threads
 
-torch is tools/reference/auxsegnet: the same layers, trainable parts, losses, and SGD step with momentum and decay.`;
+torch is tools/reference/auxsegnet: the same layers, trainable parts, losses, and SGD step with momentum and decay.
+node is tfjs-node as the runtime repairs it, in the folder that AUXSEG_TFJS_NODE names (tools/tfjs-node builds one).`;
 
 const { values: args } = parseArgs({
   options: {
@@ -77,6 +78,10 @@ async function start(contender, options, threads) {
     return JSON.parse(value);
   };
   const ready = await answer();
+  if (ready.error !== undefined) {
+    console.error(ready.error);
+    process.exit(2);
+  }
   return {
     contender,
     ready,

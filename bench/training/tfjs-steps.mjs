@@ -15,7 +15,13 @@ import * as tfl from '@tensorflow/tfjs-layers';
 const [caseText, backend, threads, ...flags] = process.argv.slice(2);
 const recompute = flags.includes('--recompute');
 const options = JSON.parse(caseText);
-await useBackend(backend, { threads: Number(threads) });
+const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
+try {
+  await useBackend(backend, { threads: Number(threads) });
+} catch (error) {
+  say({ error: error.message });
+  process.exit(1);
+}
 
 function stepOfAffinity() {
   const { size, classes } = options;
@@ -96,7 +102,6 @@ function stepOfNetwork() {
 }
 
 const { step, variables } = options.kind === 'affinity' ? stepOfAffinity() : stepOfNetwork();
-const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 say({ tensors: variables.length, parameters: variables.reduce((sum, { size }) => sum + size, 0) });
 
 const cpuTime = () => {

@@ -5,7 +5,7 @@
  *
  * The tests ship in tfjs-core's npm package as unbundled modules; they are bundled here with the backend so that all
  * share one tfjs-core. The tests' tensors are tiny, so a second pass with --small 0 (--small-too) sends them all to onnxruntime.
- * Exclusions and their reasons: exclusions.mjs.
+ * Exclusions and their reasons: exclusions.mjs; --verbose lists each test that they leave out by name.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
@@ -78,8 +78,10 @@ const unlisted = new Set();
 const isExcluded = (name) => {
   if (!name.includes(values.grep)) return true;
   const rule = excluded.tests.find(({ test }) => name.includes(test));
-  if (rule) used.add(rule);
-  return rule !== undefined;
+  if (!rule) return false;
+  used.add(rule);
+  if (values.verbose) log(`skip ${name}: ${rule.reason}`);
+  return true;
 };
 const counts = { passed: 0, failed: 0, pending: 0, excluded: 0 };
 await runCollected({
@@ -95,6 +97,8 @@ await runCollected({
     for (const kernel of lacking) if (kernel && !excuse) unlisted.add(kernel);
     const status = outcome === 'failed' && (excuse || refused) ? 'excluded' : outcome;
     counts[status]++;
+    if (values.verbose && outcome !== status)
+      log(`skip ${name}: ${refused?.reason ?? `tfjs's backend has no kernel ${excuse}`}`);
     if (status === 'failed')
       log(
         `FAIL ${name}\n     ${errors.map((e) => String(e?.message ?? e).slice(0, values.verbose ? 5000 : 300)).join('\n     ')}`,
