@@ -157,7 +157,7 @@ async function loadCpu() {
 }
 
 const webgpuRemedy =
-  'Use a browser with WebGPU and install @tensorflow/tfjs-backend-webgpu 4.22.0; in Node install the package "webgpu" too, and a Vulkan, Metal or D3D12 driver.';
+  'Use a browser with WebGPU and install @tensorflow/tfjs-backend-webgpu 4.22.0; in Node install the package "webgpu" 0.6.2 or newer too (AUXSEG_WEBGPU may name the folder), and a Vulkan, Metal or D3D12 driver: without a GPU, the SwiftShader in the folder of a Chromium (VK_ICD_FILENAMES=/usr/lib/chromium/vk_swiftshader_icd.json LD_LIBRARY_PATH=/usr/lib/chromium).';
 
 async function loadWebgpu() {
   // First, since the package registers nothing where there is no navigator.gpu when it is imported.
@@ -224,7 +224,9 @@ async function locateTfjsNode(backend: 'node' | 'node-gpu', packageName: string)
     throw unavailable(
       backend,
       `${variable} is ${folder}, which has no ${packageName}`,
-      'Let it name a folder that tools/tfjs-node/build.mjs made.',
+      backend === 'node'
+        ? 'Let it name a folder that tools/tfjs-node/build.mjs made.'
+        : 'Let it name a folder where that is installed, or unset it.',
       cause,
     );
   }
@@ -239,9 +241,16 @@ async function locateTfjsNode(backend: 'node' | 'node-gpu', packageName: string)
   return entry;
 }
 
+const gpuRemedy =
+  'Check that nvidia-smi lists a GPU, and that CUDA and cuDNN match the libtensorflow of @tensorflow/tfjs-node-gpu; or use backend "onnx".';
+
 const loadNode =
   (backend: 'node' | 'node-gpu', packageName: string, reason: string) => async (options: BackendOptions) => {
-    const remedy = `Install it with "npm install ${packageName}@4.22.0" (its installer downloads libtensorflow; Node below 23), or build it with tools/tfjs-node and set ${nodeFolders[backend]}.`;
+    const otherwise =
+      backend === 'node'
+        ? 'or build it with tools/tfjs-node and set AUXSEG_TFJS_NODE'
+        : 'on a machine with an NVIDIA GPU; without one use backend "node" or "onnx"';
+    const remedy = `Install it with "npm install ${packageName}@4.22.0" (its installer downloads libtensorflow; Node below 23), ${otherwise}.`;
     if (isBrowser())
       throw unavailable(backend, 'it needs Node', 'Use backend "webgpu" or "wasm" in a browser.');
     if (startedNode != null && startedNode !== backend) {
@@ -278,6 +287,11 @@ const loadNode =
       // Importing it makes it the active one, which looking for it must not.
       if (active && active !== 'tensorflow') await tf.setBackend(active);
     }
+    // Without a GPU libtensorflow takes the CPU, silently.
+    const { isUsingGpuDevice } = tf.findBackend('tensorflow') as unknown as { isUsingGpuDevice: boolean };
+    if (backend === 'node-gpu' && !isUsingGpuDevice) {
+      throw unavailable(backend, 'TensorFlow found no GPU that it can use', gpuRemedy);
+    }
     return { tfjsName: 'tensorflow', reason };
   };
 
@@ -285,7 +299,7 @@ const loadNode =
 export const backendLoaders: Record<ConcreteBackend, BackendLoader> = {
   'node-gpu': {
     load: loadNode('node-gpu', '@tensorflow/tfjs-node-gpu', 'TensorFlow on CUDA'),
-    remedy: 'Check that CUDA and cuDNN match the libtensorflow of @tensorflow/tfjs-node-gpu.',
+    remedy: gpuRemedy,
   },
   node: {
     load: loadNode('node', '@tensorflow/tfjs-node', 'TensorFlow on the CPU'),

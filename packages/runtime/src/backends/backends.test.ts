@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
@@ -32,6 +33,38 @@ describe('tfjs-node in a folder of its own', () => {
     expect(await refusal([])).toMatch(/AUXSEG_TFJS_NODE_GPU is .* which has no @tensorflow.tfjs-node-gpu/);
     expect(await refusal(['tfjs-node-gpu', 'tfjs-core'])).toMatch(/has a @tensorflow.tfjs-core of its own/);
   });
+
+  test('for GPUs is refused where TensorFlow found none, which it does not say', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tfjs-node-gpu-'));
+    const packages = join(folder, 'node_modules', '@tensorflow');
+    mkdirSync(join(packages, 'tfjs-node-gpu'), { recursive: true });
+    const core = dirname(createRequire(import.meta.url).resolve('@tensorflow/tfjs-core/package.json'));
+    symlinkSync(core, join(packages, 'tfjs-core'), 'junction');
+    // In place of the real one: a backend without a device.
+    const standIn = `
+      const tf = require('@tensorflow/tfjs-core');
+      tf.registerBackend('tensorflow', () => Object.assign(new tf.KernelBackend(), { isUsingGpuDevice: false }));
+    `;
+    writeFileSync(join(packages, 'tfjs-node-gpu', 'index.js'), standIn);
+    const script = `
+      import { listBackends, useBackend } from '@auxseg/runtime';
+      const [{ name, available }] = await listBackends();
+      const { code, message } = await useBackend('node-gpu').catch((error) => error);
+      console.log(JSON.stringify({ name, available, code, message }));
+    `;
+    const cwd = fileURLToPath(new URL('../..', import.meta.url));
+    const env = { ...process.env, AUXSEG_TFJS_NODE_GPU: folder };
+    const args = ['--input-type=module', '-e', script];
+    const { stdout, stderr } = spawnSync(process.execPath, args, { cwd, env, encoding: 'utf8' });
+    rmSync(folder, { recursive: true });
+    expect(stderr).toBe('');
+    expect(JSON.parse(stdout)).toMatchObject({
+      name: 'node-gpu',
+      available: false,
+      code: 'backend-unavailable',
+      message: expect.stringMatching(/found no GPU .*nvidia-smi.*or use backend "onnx"/),
+    });
+  }, 60_000);
 });
 
 describe('useBackend', () => {

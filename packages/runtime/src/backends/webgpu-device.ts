@@ -38,14 +38,18 @@ const wantedLimits = [
   'maxComputeInvocationsPerWorkgroup',
 ];
 
-/** Gives Node what a browser has: `navigator.gpu` and its classes, from the package "webgpu", or where AUXSEG_WEBGPU says. */
+/**
+ * Gives Node what a browser has: `navigator.gpu` and its classes, from the package "webgpu" as it is seen from here, or from
+ * the folder that AUXSEG_WEBGPU names.
+ */
 async function installDawn(): Promise<void> {
   const folder = process.env['AUXSEG_WEBGPU'];
   let name = 'webgpu';
   if (folder) {
+    const { createRequire } = await import('node:module');
     const { join, resolve } = await import('node:path');
     const { pathToFileURL } = await import('node:url');
-    name = pathToFileURL(join(resolve(folder), 'index.js')).href;
+    name = pathToFileURL(createRequire(join(resolve(folder), 'index.js')).resolve('webgpu')).href;
   }
   const dawn = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as {
     create(flags: string[]): Gpu;
@@ -61,10 +65,17 @@ async function installDawn(): Promise<void> {
   Object.defineProperty(globalThis.navigator, 'gpu', { value: gpu, configurable: true });
 }
 
+/** Why the package "webgpu" could not be imported. */
+let dawnFailure = '';
+
 /** `navigator.gpu`, in Node from the package "webgpu"; null where there is none. */
 async function findGpu(): Promise<Gpu | null> {
   const gpu = () => (globalThis.navigator as { gpu?: Gpu } | undefined)?.gpu ?? null;
-  if (gpu() == null && !isBrowser()) await installDawn().catch(() => undefined);
+  if (gpu() == null && !isBrowser()) {
+    await installDawn().catch((cause: Error) => {
+      dawnFailure = cause.message.split('\n')[0];
+    });
+  }
   return gpu();
 }
 
@@ -74,7 +85,7 @@ export async function findGpuAdapter(): Promise<GpuAdapter | string> {
   if (gpu == null) {
     return isBrowser()
       ? 'there is no navigator.gpu here'
-      : 'there is no navigator.gpu here, and the package "webgpu" cannot be imported';
+      : `there is no navigator.gpu here, and the package "webgpu" cannot be imported (${dawnFailure})`;
   }
   try {
     const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
@@ -125,6 +136,33 @@ interface GpuBackend {
 const storageUsage = 0x80;
 
 /**
+ * Wraps what waits for results in Node. Dawn looks for them at every turn of the event loop and never sleeps, which takes a
+ * core from a software adapter; here a turn sleeps, for a tenth of the time waited so far and 5 ms at most.
+ */
+function pausing<Args extends unknown[], T>(wait: (...args: Args) => Promise<T>) {
+  const cell = new Int32Array(new SharedArrayBuffer(4));
+  let waiting = 0;
+  let since = 0;
+  let turning = false;
+  const turn = () => {
+    turning = waiting > 0;
+    if (!turning) return;
+    Atomics.wait(cell, 0, 0, Math.min(5, (performance.now() - since) / 10));
+    setImmediate(turn);
+  };
+  return async (...args: Args): Promise<T> => {
+    waiting++;
+    since = performance.now();
+    if (!turning) turn();
+    try {
+      return await wait(...args);
+    } finally {
+      waiting--;
+    }
+  };
+}
+
+/**
  * Makes a WebGPU backend fail aloud.
  *
  * Validation and memory errors reach a page only as `uncapturederror` events, while tfjs goes on and reads old values or
@@ -161,10 +199,11 @@ export function failAloud(target: object): void {
       return original.apply(backend, args);
     };
   }
-  const read = backend.read;
+  const ownRead = backend.read.bind(backend);
+  const read = isBrowser() ? ownRead : pausing(ownRead);
   backend.read = async (...args) => {
     throwIfFailed();
-    const values = await read.apply(backend, args);
+    const values = await read(...args);
     throwIfFailed();
     return values;
   };
