@@ -1,4 +1,10 @@
-import { type KernelProfile, profileKernels, setRandomKey, variableGradients } from '@auxseg/runtime';
+import {
+  disposeModel,
+  type KernelProfile,
+  profileKernels,
+  setRandomKey,
+  variableGradients,
+} from '@auxseg/runtime';
 import { createSgd } from '@auxseg/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import { auxSegLosses, forwardForTraining } from './aux-seg-loss.js';
@@ -78,6 +84,6 @@ export async function profileTrainingStep(options: TrainingStepOptions): Promise
   } finally {
     tf.dispose([images, targets]);
     sgd.dispose();
-    network.model.dispose();
+    disposeModel(network.model);
   }
 }

@@ -58,6 +58,7 @@ export { frozenScaleShift } from './ops/scale-shift.js';
 export { composeSgdUpdate, type SgdUpdate, updateBySgd } from './ops/sgd-update.js';
 export { fusedSoftmaxCrossEntropy } from './ops/softmax-cross-entropy.js';
 export { prepareRuntime } from './prepare-runtime.js';
+export { disposeModel } from './training/dispose-model.js';
 export { recompute } from './training/recompute.js';
 export { type RunModelOptions, runModel } from './training/run-model.js';
 export { type VariableGradients, variableGradients } from './training/variable-gradients.js';

@@ -1,3 +1,4 @@
+import { disposeModel } from '@auxseg/runtime';
 import type { Branch } from '../recipe.js';
 import type { PipelineContext } from './context.js';
 import {
@@ -49,7 +50,7 @@ export async function trainBranchRound(
     });
     return `loss ${losses['total']?.toFixed(4) ?? 'from checkpoint'}`;
   } finally {
-    network.model.dispose();
+    disposeModel(network.model);
   }
 }
 
@@ -64,6 +65,6 @@ export async function predictBranchRound(
     await loadNetworkFile(context, network, branchModel(branch, round));
     await predictValidation(context, step, network, branchPredictions(branch, round));
   } finally {
-    network.model.dispose();
+    disposeModel(network.model);
   }
 }

@@ -1,3 +1,4 @@
+import { disposeModel } from '@auxseg/runtime';
 import { createPredictionSaliency, type SaliencySource, type SaliencyThresholds } from '@auxseg/saliency';
 import { predictSaliency } from '../inference.js';
 import { presets } from '../presets.js';
@@ -39,7 +40,8 @@ export function createNetworkSaliency(options: NetworkSaliencyOptions): Saliency
     async close() {
       const last = opened;
       opened = null;
-      (await last?.catch(() => null))?.network.model.dispose();
+      const loaded = await last?.catch(() => null);
+      if (loaded) disposeModel(loaded.network.model);
     },
   });
 }

@@ -1,6 +1,7 @@
 import { writeRgbPng } from '@auxseg/formats';
 import { openLabelStore } from '@auxseg/pseudo-label';
 import { colourHeatMap, colourLabels, markPoint } from '@auxseg/report';
+import { disposeModel } from '@auxseg/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { argmaxLabels, imageToTensor, predictSegmentation, workingSize } from '../inference.js';
 import { type AuxSegNet, runNetwork } from '../network.js';
@@ -28,7 +29,7 @@ export async function makePictures(context: PipelineContext): Promise<void> {
       await loadNetworkFile(context, network, `stage-${recipe.stages}/model.safetensors`);
     for (const id of ids) strips.push(await pictureStrip(context, network, id));
   } finally {
-    network.model.dispose();
+    disposeModel(network.model);
   }
   await directory.writeJson('pictures/index.json', strips);
   context.emit({

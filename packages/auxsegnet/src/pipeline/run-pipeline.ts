@@ -1,3 +1,4 @@
+import { disposeModel } from '@auxseg/runtime';
 import { argmaxLabels, predictSegmentation } from '../inference.js';
 import { branchModel, branchPredictions, predictBranchRound, trainBranchRound } from './branch.js';
 import { forEachImage, type PipelineContext, throwIfAborted } from './context.js';
@@ -128,7 +129,7 @@ async function evaluateStage(context: PipelineContext, stage: number, step: stri
     await loadNetworkFile(context, network, `stage-${stage}/model.safetensors`);
     await predictValidation(context, step, network, folder);
   } finally {
-    network.model.dispose();
+    disposeModel(network.model);
   }
   const validation = await scoreNetwork(context, folder);
   const file = `stage-${stage}/metrics.json`;
@@ -166,7 +167,7 @@ async function predictFinal(context: PipelineContext, step: string): Promise<str
       lanesOf(context.crf),
     );
   } finally {
-    network.model.dispose();
+    disposeModel(network.model);
   }
   const score = await scoreValidation(context, 'predictions');
   if (score === null) return `${val.ids.length} images; not scored: no masks`;

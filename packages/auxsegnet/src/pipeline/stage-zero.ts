@@ -3,6 +3,7 @@ import { extractCams } from '@auxseg/cam';
 import { type NamedTensor, readNpz, resizeBilinear, writeNpz } from '@auxseg/formats';
 import { createSaliencyMeasures, meanAveragePrecision } from '@auxseg/metrics';
 import { fuseCamAndSaliency, openLabelStore } from '@auxseg/pseudo-label';
+import { disposeModel } from '@auxseg/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { imageToTensor, workingSize } from '../inference.js';
 import { type AuxSegNet, runNetwork } from '../network.js';
@@ -60,7 +61,7 @@ export async function trainClassifier(context: PipelineContext): Promise<string>
     const loss = losses['total'] === undefined ? '' : `loss ${losses['total'].toFixed(3)}, `;
     return `${loss}validation mAP ${percent(mAP)}`;
   } finally {
-    network.model.dispose();
+    disposeModel(network.model);
   }
 }
 
@@ -162,7 +163,7 @@ export async function makeCams(context: PipelineContext, step: string): Promise<
       2,
     );
   } finally {
-    network.model.dispose();
+    disposeModel(network.model);
   }
 }
 

@@ -2,6 +2,7 @@ import { normalizeCam, propagateCam } from '@auxseg/cam';
 import { presets as crfPresets, type DenseCrf, type DenseCrfPool } from '@auxseg/crf';
 import { type LabelMap, type RgbImage, resizeBilinear } from '@auxseg/formats';
 import { fuseCamAndSaliency, openLabelStore, updateSaliency } from '@auxseg/pseudo-label';
+import { disposeModel } from '@auxseg/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import {
   argmaxLabels,
@@ -44,7 +45,7 @@ export async function trainStage(context: PipelineContext, stage: number): Promi
     });
     return `loss ${losses['total']?.toFixed(4) ?? 'from checkpoint'}`;
   } finally {
-    network.model.dispose();
+    disposeModel(network.model);
   }
 }
 
@@ -213,7 +214,7 @@ export async function updateStageLabels(
       lanesOf(crf),
     );
   } finally {
-    network.model.dispose();
+    disposeModel(network.model);
   }
   return scoreLabels(context, stage);
 }

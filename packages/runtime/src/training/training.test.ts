@@ -8,6 +8,7 @@ import { channelDropout, setRandomKey } from '../layers/channel-dropout.js';
 import { conv2d } from '../layers/convolution-layers.js';
 import { frozenBatchNorm } from '../layers/frozen-batch-norm.js';
 import { testedBackends } from '../tested-backends.test.support.js';
+import { disposeModel } from './dispose-model.js';
 import { recompute } from './recompute.js';
 import { runModel } from './run-model.js';
 import { type VariableGradients, variableGradients } from './variable-gradients.js';
@@ -186,6 +187,12 @@ describe.each(await testedBackends())('training memory on %s', (backend) => {
     const f = () => tf.sum(tf.mul(tf.add(tf.add(v, v), tf.reshape(v, [2])), tf.clone(v))) as tf.Scalar;
     expect(read(variableGradients(f, [v, v]))).toEqual(read(tf.variableGrads(f, [v])));
     v.dispose();
+  });
+
+  test('disposeModel leaves nothing, of a layer applied twice neither', () => {
+    const { numTensors } = tf.memory();
+    disposeModel(createModel(`${backend}_brief`));
+    expect(tf.memory().numTensors).toBe(numTensors);
   });
 
   test('errors name what is wrong', () => {
