@@ -43,8 +43,8 @@ export function percent(fraction: number | null | undefined): string {
 
 /** A difference of fractions in percentage points, with its sign. */
 export function points(difference: number): string {
-  const value = (100 * difference).toFixed(1);
-  return Math.round(1000 * difference) < 0 ? `−${value.replace('-', '')}` : `+${value.replace('-', '')}`;
+  const value = Math.abs(100 * difference).toFixed(1);
+  return Math.round(1000 * difference) < 0 ? `−${value}` : `+${value}`;
 }
 
 /** `95` -> `1 min 35 s`. */

@@ -13,7 +13,7 @@ export interface ElementwiseKernels {
     high: number,
   ): void;
   maskedScale(dy: number, y: number, scale: number, rows: number, channels: number, high: number): void;
-  flushSubnormals(x: number, n: number): number;
+  flushSubnormals(x: number, n: number): void;
   crossEntropyGradient(
     p: number,
     labels: number,

@@ -116,11 +116,11 @@ async function compareLabels(context: PipelineContext): Promise<Comparison[]> {
     const file = `stage-${stage}/metrics.json`;
     return (await directory.has(file)) && 'pseudoLabels' in (await directory.readJson<object>(file));
   };
-  const later: number[] = [];
-  for (let stage = 1; stage <= recipe.stages; stage++) if (await labelled(stage)) later.push(stage);
-  if (later.length === 0 || !(await labelled(0))) return [];
+  const relabelled: number[] = [];
+  for (let stage = 1; stage <= recipe.stages; stage++) if (await labelled(stage)) relabelled.push(stage);
+  if (relabelled.length === 0 || !(await labelled(0))) return [];
   const first = await scores(0);
-  for (const stage of later) {
+  for (const stage of relabelled) {
     const { difference, low, high, level } = pairedBootstrap({
       a: await scores(stage),
       b: first,

@@ -157,7 +157,7 @@ async function loadCpu() {
 }
 
 const webgpuRemedy =
-  'Use a browser with WebGPU and install @tensorflow/tfjs-backend-webgpu 4.22.0; in Node install the package "webgpu" 0.6.2 or newer too (AUXSEG_WEBGPU may name the folder), and a Vulkan, Metal or D3D12 driver: without a GPU, the SwiftShader in the folder of a Chromium (VK_ICD_FILENAMES=/usr/lib/chromium/vk_swiftshader_icd.json LD_LIBRARY_PATH=/usr/lib/chromium).';
+  'Use a browser with WebGPU and install @tensorflow/tfjs-backend-webgpu 4.22.0; in Node install the package "webgpu" 0.6.2 or newer too (AUXSEG_WEBGPU may name the folder), and a Vulkan, Metal or D3D12 driver: without a GPU, the SwiftShader that comes with Chromium (on Debian VK_ICD_FILENAMES=/usr/lib/chromium/vk_swiftshader_icd.json LD_LIBRARY_PATH=/usr/lib/chromium).';
 
 async function loadWebgpu() {
   // First, since the package registers nothing where there is no navigator.gpu when it is imported.

@@ -1,6 +1,5 @@
 import type { OnnxBackend } from '../onnx-backend.js';
-import type { OrtTensor } from '../ort-binding.js';
-import { floatTensor } from '../ort-tensor.js';
+import { floatTensor, int64Tensor } from '../ort-tensor.js';
 import type { ConvGeometry, Tap } from './conv-geometry.js';
 
 /** Below this many floats a plain loop copies faster than `TypedArray.set`. */
@@ -52,12 +51,6 @@ function gatherStrided(
   const extents = [rows, columns].map(({ start, end }) => end - start);
   const froms = [rows.from, columns.from];
   const ends = froms.map((from, axis) => from + (extents[axis] - 1) * g.strides[axis] + 1);
-  const int64 = (values: readonly number[]): OrtTensor => ({
-    data: BigInt64Array.from(values, BigInt),
-    dims: [values.length],
-    type: 'int64',
-    location: 'cpu',
-  });
   backend.runGraph(
     'slice/strided',
     () => ({
@@ -70,10 +63,10 @@ function gatherStrided(
     }),
     {
       x: floatTensor(x, [g.batch, g.inHeight, g.inWidth, g.inChannels]),
-      starts: int64(froms),
-      ends: int64(ends),
-      axes: int64([1, 2]),
-      steps: int64(g.strides),
+      starts: int64Tensor(froms),
+      ends: int64Tensor(ends),
+      axes: int64Tensor([1, 2]),
+      steps: int64Tensor(g.strides),
     },
     { y: floatTensor(out, [g.batch, ...extents, g.inChannels]) },
   );

@@ -1,6 +1,6 @@
 import type { KernelConfig, TensorInfo } from '@tensorflow/tfjs-core';
 import { floatTensor } from '../ort-tensor.js';
-import { CHUNK_FLOATS, runInChunks, simdWorkspace } from '../simd-workspace.js';
+import { runInChunks } from '../simd-workspace.js';
 import { callCpuKernel } from './call-kernel.js';
 import { defineKernel, sizeOf } from './kernel.js';
 
@@ -9,13 +9,7 @@ import { defineKernel, sizeOf } from './kernel.js';
  * processor a hundred times as long.
  */
 function flushSubnormals(values: Float32Array): void {
-  const piece = Math.min(values.length, CHUNK_FLOATS);
-  const { kernels, floats } = simdWorkspace(piece);
-  for (let start = 0; start < values.length; start += piece) {
-    const end = Math.min(values.length, start + piece);
-    floats.set(values.subarray(start, end));
-    if (kernels.flushSubnormals(0, end - start)) values.set(floats.subarray(0, end - start), start);
-  }
+  runInChunks([values], [], 1, values, (kernels, [x], count) => kernels.flushSubnormals(x, count));
 }
 
 const softmax = defineKernel<{ logits: TensorInfo }, { dim: number }>(
