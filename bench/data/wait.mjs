@@ -1,6 +1,7 @@
 /**
- * How long the trainer waits for data: trains a preset for some steps on a backend, with labels read from files as in a run, and prints the share
- * of the time that went into waiting, with and without the first batch (for which worker threads start and nothing can be ahead).
+ * How long the trainer waits for data: trains a preset twice for some steps on a backend, with labels read from files and one pool of decoding
+ * threads for both trainings, as in a run, and prints the share of the time that went into waiting, with and without the first batch (for which nothing
+ * can be ahead, and in the first training the threads start).
  *
  * node bench/data/wait.mjs [--data DIR (VOC layout; else the synthetic set)] [--presets tiny,mobilenet] [--backends onnx,wasm] [--steps 30] [--workers 1]
  *
@@ -14,6 +15,7 @@ import { auxSegLosses, createNetworkFromConfig, forwardForTraining, resolveRecip
 import {
   createLoader,
   createSyntheticDataset,
+  createWorkerPool,
   openVocDataset,
   synthesizeDataset,
   VOC_CLASSES,
@@ -49,17 +51,18 @@ async function openData(preset) {
   const count = preset === 'tiny' ? 168 : 64;
   const out = join(folder, preset);
   await synthesizeDataset({ ...set, out, counts: { train: count } });
+  const dataset = createSyntheticDataset({ ...set, count });
+  for (const id of dataset.ids) dataset.imageLabels(id); // an earlier step of a run has drawn them
   return {
-    dataset: createSyntheticDataset({ ...set, count }),
+    dataset,
     segmentation: { file: (id) => join(out, 'SegmentationClass', `${id}.png`) },
     saliency: { file: (id) => join(out, 'saliency', `${id}.png`) },
   };
 }
 
-async function measure(preset, backend) {
+async function measure(preset, backend, { dataset, ...targets }, workers, training) {
   const { name } = await useBackend(backend);
   const recipe = resolveRecipe({ preset });
-  const { dataset, ...targets } = await openData(preset);
   const { train } = recipe;
   const loader = createLoader({
     dataset,
@@ -78,8 +81,9 @@ async function measure(preset, backend) {
     },
     batchSize: train.batchSize,
     seed: 1,
-    workers: Number(o.workers),
+    workers,
     dropLast: true,
+    aheadOfEpoch: true,
   });
   const waits = [];
   const data = {
@@ -134,6 +138,7 @@ async function measure(preset, backend) {
   const line = {
     preset,
     backend: name,
+    training,
     steps,
     msAStep: +((ends[steps - 1] - ends[0]) / (steps - 1)).toFixed(0),
     waitFraction: +result.dataWaitFraction.toFixed(4),
@@ -146,7 +151,12 @@ async function measure(preset, backend) {
 
 try {
   for (const preset of o.presets.split(','))
-    for (const backend of o.backends.split(',')) await measure(preset, backend);
+    for (const backend of o.backends.split(',')) {
+      const data = await openData(preset);
+      const workers = createWorkerPool(Number(o.workers));
+      for (const training of ['first', 'second']) await measure(preset, backend, data, workers, training);
+      await workers.close();
+    }
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

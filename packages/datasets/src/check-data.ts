@@ -219,7 +219,7 @@ export async function checkData(options: CheckDataOptions): Promise<DataReport> 
   const samples = new Map<string, PlannedSample>();
   for (const split of splits) for (const s of split.samples) samples.set(s.key, s);
   const workers = options.workers ?? availableParallelism();
-  const pool = workers > 0 ? createWorkerPool<InspectJob, SampleInspection>(workers) : null;
+  const pool = workers > 0 ? createWorkerPool(workers) : null;
   const keys = [...samples.keys()];
   const inspections = new Map<string, SampleInspection>();
   // COCO's regions are rasterised after the images have been read.

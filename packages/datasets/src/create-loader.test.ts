@@ -353,6 +353,14 @@ describe('what goes wrong', () => {
     }
   });
 
+  test('a pool serves one loader after the other, and outlives them', async () => {
+    const pool = createWorkerPool(2);
+    const own = await digests({ workers: 1 });
+    for (let round = 0; round < 2; round++) expect(await digests({ workers: pool })).toEqual(own);
+    await pool.close();
+    await expect(digests({ workers: pool })).rejects.toThrow(/closed/);
+  });
+
   test('a worker that dies is reported with the sample it was working on, and replaced', async () => {
     const file = join(root, 'dying-worker.mjs');
     writeFileSync(
@@ -375,7 +383,7 @@ describe('what goes wrong', () => {
       numClasses: 20,
       items: [item('im0'), item('im4')],
     };
-    const pool = createWorkerPool<BatchJob, Batch>(1, pathToFileURL(file));
+    const pool = createWorkerPool(1, pathToFileURL(file));
     for (let round = 0; round < 2; round++) {
       const { result } = pool.submit(job);
       await expect(result).rejects.toMatchObject({

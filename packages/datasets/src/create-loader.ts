@@ -1,10 +1,10 @@
 import { DatasetError } from './dataset-error.js';
-import { defaultWorkers } from './default-workers.js';
 import { checkTransform } from './plan-transform.js';
 import { type BatchItem, type BatchJob, produceBatch } from './produce-batch.js';
 import { createRandom, randomPermutation } from './random.js';
+import { takeWorkers } from './take-workers.js';
 import type { Batch, Dataset, LabelTarget, SaliencyTarget, TransformOptions } from './types.js';
-import { createWorkerPool } from './worker-pool.js';
+import type { WorkerPool } from './worker-pool.js';
 
 export interface LoaderOptions {
   readonly dataset: Dataset;
@@ -14,8 +14,11 @@ export interface LoaderOptions {
   readonly transform: TransformOptions;
   readonly batchSize: number;
   readonly seed: number;
-  /** Worker threads; 0 = work on the calling thread. Default: the cores but one, 1..4. The batches never depend on it. */
-  readonly workers?: number;
+  /**
+   * Worker threads, or a pool that outlives the loader; 0 = work on the calling thread. Default: the cores but one, 1..4. The batches never
+   * depend on it.
+   */
+  readonly workers?: number | WorkerPool;
   /** Batches made ahead of the consumer; default 2 per worker, at least 4. Bounds the memory. */
   readonly prefetch?: number;
   /** Default true. */
@@ -38,7 +41,7 @@ export interface Loader {
   epoch(index: number, startBatch?: number): AsyncIterableIterator<Batch>;
   /** How long the consumer has waited for data, in all. */
   stats(): { batches: number; waitedMs: number };
-  /** Ends the worker threads. */
+  /** Ends the worker threads, unless they came from outside. */
   close(): Promise<void>;
 }
 
@@ -55,8 +58,6 @@ export function createLoader(options: LoaderOptions): Loader {
   const { dataset, targets, transform, batchSize, seed } = options;
   const ids = options.ids ?? dataset.ids;
   const shuffle = options.shuffle ?? true;
-  const workers = options.workers ?? defaultWorkers();
-  const prefetch = options.prefetch ?? Math.max(4, 2 * workers);
   const demand = (ok: boolean, name: string, expected: string, came: unknown): void => {
     if (!ok)
       throw new DatasetError('bad-option', `Expected ${name} to be ${expected}, came ${String(came)}.`, {
@@ -65,13 +66,6 @@ export function createLoader(options: LoaderOptions): Loader {
       });
   };
   demand(Number.isInteger(batchSize) && batchSize > 0, 'batchSize', 'a positive integer', batchSize);
-  demand(
-    Number.isInteger(workers) && workers >= 0 && workers <= 64,
-    'workers',
-    'an integer in 0..64',
-    workers,
-  );
-  demand(Number.isInteger(prefetch) && prefetch > 0, 'prefetch', 'a positive integer', prefetch);
   demand(Number.isFinite(seed), 'seed', 'a number', seed);
   checkTransform(transform);
   if (ids.length === 0) {
@@ -91,7 +85,9 @@ export function createLoader(options: LoaderOptions): Loader {
     batchSize,
   );
 
-  const pool = workers > 0 ? createWorkerPool<BatchJob, Batch>(workers) : null;
+  const { pool, count, close: closeWorkers } = takeWorkers(options.workers);
+  const prefetch = options.prefetch ?? Math.max(4, 2 * count);
+  demand(Number.isInteger(prefetch) && prefetch > 0, 'prefetch', 'a positive integer', prefetch);
   const stats = { batches: 0, waitedMs: 0 };
 
   const epochIds = (index: number): string[] => {
@@ -204,7 +200,7 @@ export function createLoader(options: LoaderOptions): Loader {
     stats: () => ({ ...stats }),
     close: async () => {
       cancelComing();
-      await pool?.close();
+      await closeWorkers();
     },
   };
 }

@@ -1,8 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { DatasetError } from './dataset-error.js';
-import { decodeWholeImage, type WholeImageJob } from './decode-whole-image.js';
-import { type InspectJob, inspectSample } from './inspect-sample.js';
+import { decodeWholeImage, type WholeImage, type WholeImageJob } from './decode-whole-image.js';
+import { type InspectJob, inspectSample, type SampleInspection } from './inspect-sample.js';
 import { type BatchJob, batchBuffers, produceBatch } from './produce-batch.js';
+import type { Batch } from './types.js';
 
 /** What a pool posts to its workers. */
 export type WorkerRequest =
@@ -11,6 +12,13 @@ export type WorkerRequest =
 
 /** The kinds of work that a data worker knows. */
 export type DataJob = BatchJob | InspectJob | WholeImageJob;
+
+/** What each kind of work gives. */
+export type DataResult<Job extends DataJob> = Job extends BatchJob
+  ? Batch
+  : Job extends WholeImageJob
+    ? WholeImage
+    : SampleInspection;
 
 /** Shared with the pool: [0] = running task, [1] = position of the sample in work; read when the worker dies. */
 const progress = new Int32Array((workerData as { progress: SharedArrayBuffer }).progress);

@@ -50,6 +50,7 @@ export type {
   TransformOptions,
 } from './types.js';
 export { VOC_CLASSES } from './voc-classes.js';
+export { createWorkerPool, type WorkerPool } from './worker-pool.js';
 export {
   digestDataset,
   type WriteDatasetOptions,

@@ -1,8 +1,8 @@
 import { decodeWholeImage, type WholeImage, type WholeImageJob } from './decode-whole-image.js';
-import { defaultWorkers } from './default-workers.js';
 import { checkTransform } from './plan-transform.js';
+import { takeWorkers } from './take-workers.js';
 import type { Dataset, Normalization, TransformOptions } from './types.js';
-import { createWorkerPool } from './worker-pool.js';
+import type { WorkerPool } from './worker-pool.js';
 
 export interface IterateImagesOptions {
   readonly dataset: Dataset;
@@ -12,8 +12,8 @@ export interface IterateImagesOptions {
   readonly normalization?: Normalization;
   /** Size of `input`; default the image's own. */
   readonly resize?: TransformOptions['resize'];
-  /** Worker threads; 0 = on the calling thread. Default: the cores but one, 1..4. */
-  readonly workers?: number;
+  /** Worker threads, or a pool that goes on to exist; 0 = on the calling thread. Default: the cores but one, 1..4. */
+  readonly workers?: number | WorkerPool;
   /** Images decoded ahead; default 2 per worker, at least 2. */
   readonly prefetch?: number;
 }
@@ -25,10 +25,9 @@ export interface IterateImagesOptions {
 export async function* iterateImages(options: IterateImagesOptions): AsyncIterableIterator<WholeImage> {
   const { dataset, normalization, resize } = options;
   const ids = options.ids ?? dataset.ids;
-  const workers = options.workers ?? defaultWorkers();
-  const prefetch = options.prefetch ?? Math.max(2, 2 * workers);
   checkTransform({ resize });
-  const pool = workers > 0 ? createWorkerPool<WholeImageJob, WholeImage>(workers) : null;
+  const { pool, count, close } = takeWorkers(options.workers);
+  const prefetch = options.prefetch ?? Math.max(2, 2 * count);
   const begin = async (id: string): Promise<WholeImage> => {
     const sample = dataset.imageSource ? null : await dataset.sample(id);
     const image = sample ? { type: 'pixels' as const, image: sample.image } : dataset.imageSource?.(id);
@@ -57,6 +56,6 @@ export async function* iterateImages(options: IterateImagesOptions): AsyncIterab
       yield await (ahead.shift() as Promise<WholeImage>);
     }
   } finally {
-    await pool?.close();
+    await close();
   }
 }

@@ -1,29 +1,31 @@
 import { Worker } from 'node:worker_threads';
-import type { DataJob } from './data-worker.js';
+import type { DataJob, DataResult } from './data-worker.js';
 import { DatasetError, type DatasetErrorCode } from './dataset-error.js';
 
-/** Worker threads for decoding and transforming. */
-export interface WorkerPool<Job extends DataJob, Result> {
+/** Worker threads for decoding and transforming, for one loader after the other: threads that run already give their first batch at once. */
+export interface WorkerPool {
+  /** Number of threads. */
+  readonly size: number;
   /** Queues a job on the least loaded worker. */
-  submit(job: Job): { result: Promise<Result>; cancel(): void };
+  submit<Job extends DataJob>(job: Job): { result: Promise<DataResult<Job>>; cancel(): void };
   close(): Promise<void>;
 }
 
-interface Pending<Result> {
+interface Pending {
   readonly job: DataJob;
-  readonly resolve: (result: Result) => void;
+  readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
 }
 
-interface Member<Result> {
+interface Member {
   readonly worker: Worker;
   readonly progress: Int32Array;
-  readonly pending: Map<number, Pending<Result>>;
+  readonly pending: Map<number, Pending>;
 }
 
-interface Reply<Result> {
+interface Reply {
   readonly task: number;
-  readonly result?: Result;
+  readonly result?: unknown;
   readonly error?: {
     message: string;
     stack?: string;
@@ -31,6 +33,8 @@ interface Reply<Result> {
     details?: Record<string, unknown>;
   };
 }
+
+const MAX_WORKERS = 64;
 
 // Worker threads run plain JavaScript: started from the TypeScript sources (our own tests), the built file is used.
 function workerUrl(): URL {
@@ -41,16 +45,21 @@ function workerUrl(): URL {
 /**
  * Creates a pool; threads start with the first job and never keep the process alive while they are idle.
  * A worker that dies fails its jobs with an error naming the sample in work; the next job starts a new worker.
+ * @throws DatasetError 'bad-option'.
  */
-export function createWorkerPool<Job extends DataJob, Result>(
-  size: number,
-  url: URL = workerUrl(),
-): WorkerPool<Job, Result> {
-  const members: (Member<Result> | null)[] = new Array(size).fill(null);
+export function createWorkerPool(size: number, url: URL = workerUrl()): WorkerPool {
+  if (!Number.isInteger(size) || size < 1 || size > MAX_WORKERS) {
+    throw new DatasetError(
+      'bad-option',
+      `Expected the number of workers to be an integer in 1..${MAX_WORKERS}, came ${String(size)}.`,
+      { option: 'workers', came: size },
+    );
+  }
+  const members: (Member | null)[] = new Array(size).fill(null);
   let nextTask = 1;
   let closed = false;
 
-  const settle = (member: Member<Result>, task: number): Pending<Result> | undefined => {
+  const settle = (member: Member, task: number): Pending | undefined => {
     const pending = member.pending.get(task);
     member.pending.delete(task);
     // A cancelled job's late reply changes nothing, and threads that `close` waits for must keep the process alive till then.
@@ -58,20 +67,20 @@ export function createWorkerPool<Job extends DataJob, Result>(
     return pending;
   };
 
-  const start = (slot: number): Member<Result> => {
+  const start = (slot: number): Member => {
     const shared = new SharedArrayBuffer(8);
     const worker = new Worker(url, {
       workerData: { progress: shared },
       name: `auxseg-data-${slot}`,
       execArgv: [],
     });
-    const member: Member<Result> = { worker, progress: new Int32Array(shared), pending: new Map() };
+    const member: Member = { worker, progress: new Int32Array(shared), pending: new Map() };
     worker.unref();
-    worker.on('message', ({ task, result, error }: Reply<Result>) => {
+    worker.on('message', ({ task, result, error }: Reply) => {
       const pending = settle(member, task);
       if (!pending) return; // cancelled
       if (error) pending.reject(reviveError(error));
-      else pending.resolve(result as Result);
+      else pending.resolve(result);
     });
     const died = (reason: string): void => {
       if (members[slot] === member) members[slot] = null;
@@ -95,7 +104,8 @@ export function createWorkerPool<Job extends DataJob, Result>(
   };
 
   return {
-    submit(job) {
+    size,
+    submit<Job extends DataJob>(job: Job) {
       if (closed)
         throw new DatasetError(
           'bad-option',
@@ -107,8 +117,8 @@ export function createWorkerPool<Job extends DataJob, Result>(
       for (let i = 1; i < size; i++) if (load(i) < load(slot)) slot = i;
       const member = members[slot] ?? start(slot);
       const task = nextTask++;
-      const result = new Promise<Result>((resolve, reject) => {
-        member.pending.set(task, { job, resolve, reject });
+      const result = new Promise<DataResult<Job>>((resolve, reject) => {
+        member.pending.set(task, { job, resolve: resolve as Pending['resolve'], reject });
       });
       result.catch(() => {}); // awaited later and in order; until then it must not count as unhandled
       member.worker.ref();
@@ -134,7 +144,7 @@ function describeSample(job: DataJob | undefined, position: number): { id?: stri
   return { id: item?.id, file: item?.image.type === 'file' ? item.image.file : undefined };
 }
 
-function reviveError({ message, stack, code, details }: NonNullable<Reply<unknown>['error']>): Error {
+function reviveError({ message, stack, code, details }: NonNullable<Reply['error']>): Error {
   const error = code ? new DatasetError(code, message, details) : new Error(message);
   if (stack) error.stack = `${stack}\n    in a data worker`;
   return error;

@@ -1,5 +1,5 @@
 import type { DenseCrfPool } from '@auxseg/crf';
-import { type Dataset, mapConcurrently } from '@auxseg/datasets';
+import { type Dataset, mapConcurrently, type WorkerPool } from '@auxseg/datasets';
 import type { SaliencySource } from '@auxseg/saliency';
 import type { Recipe } from '../recipe.js';
 import type { RunDirectory } from './run-directory.js';
@@ -36,6 +36,8 @@ export interface PipelineContext {
   readonly saliency: SaliencySource;
   /** Workers start when they are first used, and are kept for the run. */
   readonly crf: DenseCrfPool;
+  /** Decoding threads, kept from training to training; 0 = none. */
+  readonly dataWorkers: WorkerPool | 0;
   emit(event: PipelineEvent): void;
   readonly signal?: AbortSignal;
 }

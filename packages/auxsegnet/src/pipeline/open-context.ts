@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { createDenseCrfPool } from '@auxseg/crf';
 import {
   createSyntheticDataset,
+  createWorkerPool,
   type Dataset,
   openCocoDataset,
   openFolderDataset,
@@ -94,6 +95,7 @@ export function createContext(input: {
 }): PipelineContext & { close(): Promise<void> } {
   const { recipe, data } = input;
   const crf = createDenseCrfPool({ workers: crfWorkers(recipe.threads) });
+  const dataWorkers = recipe.data.workers > 0 ? createWorkerPool(recipe.data.workers) : 0;
   const root = recipe.data.root;
   const searchPaths = [
     ...(input.recipePath ? [dirname(input.recipePath)] : []),
@@ -126,11 +128,13 @@ export function createContext(input: {
     scoreTruth: data.scoreTruth,
     saliency,
     crf,
+    dataWorkers,
     emit: input.emit,
     signal: input.signal,
     async close() {
       await saliency.close?.();
       await crf.dispose();
+      if (dataWorkers) await dataWorkers.close();
     },
   };
 }

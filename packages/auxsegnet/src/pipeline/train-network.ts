@@ -66,7 +66,7 @@ export async function trainNetwork(
     },
     batchSize: schedule.batchSize,
     seed,
-    workers: recipe.data.workers,
+    workers: context.dataWorkers,
     shuffle: true,
     dropLast: true,
     aheadOfEpoch: true,
