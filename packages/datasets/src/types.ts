@@ -25,6 +25,8 @@ export interface Dataset {
   imageLabels(id: string): Uint8Array;
   /** Evaluation only: [H,W] with 0 = background, k + 1 = class k, 255 = ignore. */
   truth?(id: string): Promise<LabelMap>;
+  /** Whether there is truth for an image; without it, for all where `truth` is there, else for none. */
+  hasTruth?(id: string): boolean;
   /** Lets the loader's workers decode the image themselves; without it the loader decodes on the calling thread. */
   imageSource?(id: string): ImageSource;
 }
