@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { inParts } from './kernels/conv-forward.js';
 import { type ConvGeometry, geometryOfShapes, tapsOf } from './kernels/conv-geometry.js';
-import { gridRowStride } from './kernels/grad-filter-on-grid.js';
+import { planFilterGrid } from './kernels/grad-filter-on-grid.js';
 import { BACKEND_NAME } from './kernels/kernel.js';
 import type { OnnxBackend } from './onnx-backend.js';
 import { probeBlockSize } from './probe-block-size.js';
@@ -21,6 +21,8 @@ interface Case {
   dilations: [number, number];
   /** top, bottom, left, right */
   pads: [number, number, number, number];
+  /** Of the filter gradient: a product for each row of taps or for each tap. */
+  joined?: boolean;
 }
 
 /** Deterministic values in -1..1. */
@@ -91,11 +93,41 @@ const GRID_CASES: Case[] = [
   { x: [2, 24, 21, 8], kernel: [3, 3], out: 12, strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1] },
   { x: [1, 20, 23, 10], kernel: [3, 3], out: 7, strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1] },
   { x: [2, 30, 31, 9], kernel: [2, 3], out: 5, strides: [1, 1], dilations: [2, 1], pads: [0, 3, 2, 0] },
-  { x: [1, 40, 41, 11], kernel: [3, 1], out: 6, strides: [1, 1], dilations: [2, 1], pads: [5, 6, 1, 2] },
-  { x: [3, 3, 40, 8], kernel: [3, 3], out: 4, strides: [1, 1], dilations: [4, 1], pads: [4, 4, 1, 1] },
-  { x: [2, 9, 60, 8], kernel: [3, 2], out: 5, strides: [1, 1], dilations: [2, 3], pads: [2, 2, 0, 3] },
+  {
+    x: [1, 90, 61, 11],
+    kernel: [3, 1],
+    out: 6,
+    strides: [1, 1],
+    dilations: [2, 1],
+    pads: [5, 6, 1, 2],
+    joined: false,
+  },
+  { x: [3, 9, 40, 8], kernel: [3, 3], out: 4, strides: [1, 1], dilations: [2, 1], pads: [2, 2, 1, 1] },
+  { x: [2, 15, 60, 8], kernel: [3, 2], out: 5, strides: [1, 1], dilations: [2, 3], pads: [2, 2, 0, 3] },
   { x: [2, 9, 60, 8], kernel: [3, 2], out: 5, strides: [1, 1], dilations: [1, 3], pads: [0, 0, 3, 0] },
   { x: [1, 12, 40, 8], kernel: [3, 3], out: 3, strides: [1, 1], dilations: [1, 1], pads: [0, 0, 0, 0] },
+  {
+    x: [1, 24, 20, 257],
+    kernel: [3, 3],
+    out: 3,
+    strides: [1, 1],
+    dilations: [1, 1],
+    pads: [1, 1, 1, 1],
+    joined: false,
+  },
+  { x: [2, 25, 24, 8], kernel: [3, 3], out: 9, strides: [2, 2], dilations: [1, 1], pads: [1, 1, 1, 1] },
+  { x: [2, 24, 25, 9], kernel: [3, 3], out: 4, strides: [2, 2], dilations: [1, 1], pads: [0, 1, 0, 1] },
+  { x: [1, 31, 40, 8], kernel: [3, 4], out: 5, strides: [3, 2], dilations: [2, 1], pads: [2, 0, 1, 2] },
+  { x: [1, 30, 41, 8], kernel: [2, 3], out: 5, strides: [1, 3], dilations: [1, 2], pads: [1, 0, 4, 0] },
+  {
+    x: [1, 41, 40, 260],
+    kernel: [3, 3],
+    out: 2,
+    strides: [2, 2],
+    dilations: [1, 1],
+    pads: [1, 1, 1, 1],
+    joined: false,
+  },
 ];
 
 const CASES: Case[] = [
@@ -105,6 +137,13 @@ const CASES: Case[] = [
   { x: [2, 7, 9, 16], kernel: [3, 3], out: 32, strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1] },
   { x: [1, 7, 6, 24], kernel: [3, 2], out: 20, strides: [1, 1], dilations: [2, 3], pads: [2, 1, 0, 3] },
   { x: [2, 9, 8, 12], kernel: [3, 3], out: 21, strides: [2, 2], dilations: [1, 1], pads: [1, 1, 1, 1] },
+  { x: [2, 9, 8, 12], kernel: [3, 3], out: 16, strides: [2, 2], dilations: [1, 1], pads: [1, 1, 1, 1] },
+  { x: [1, 10, 7, 9], kernel: [4, 3], out: 12, strides: [2, 3], dilations: [1, 1], pads: [0, 2, 1, 1] },
+  // Every second pixel is reached by no tap.
+  { x: [1, 12, 11, 8], kernel: [3, 2], out: 8, strides: [2, 2], dilations: [2, 2], pads: [2, 2, 1, 1] },
+  { x: [2, 11, 13, 8], kernel: [3, 3], out: 8, strides: [3, 2], dilations: [2, 3], pads: [2, 1, 3, 2] },
+  { x: [1, 1, 9, 8], kernel: [3, 3], out: 8, strides: [2, 2], dilations: [1, 1], pads: [1, 1, 1, 1] },
+  { x: [1, 6, 5, 8], kernel: [2, 2], out: 8, strides: [2, 2], dilations: [1, 1], pads: [0, 3, 3, 0] },
   { x: [1, 8, 8, 3], kernel: [3, 3], out: 16, strides: [2, 2], dilations: [1, 1], pads: [0, 1, 0, 1] },
   { x: [3, 5, 7, 5], kernel: [1, 1], out: 4, strides: [1, 1], dilations: [1, 1], pads: [0, 0, 0, 0] },
   { x: [2, 6, 7, 16], kernel: [1, 1], out: 16, strides: [2, 3], dilations: [1, 1], pads: [0, 0, 0, 0] },
@@ -130,7 +169,7 @@ function run(name: string, inputs: Record<string, tf.Tensor>, attrs: object): tf
 test.each(GRID_CASES.map((c) => [JSON.stringify(c), c] as const))('worked on one grid: %s', (_label, c) => {
   const shape = [c.x[0], outputSize(c, 0), outputSize(c, 1), c.out];
   const g = geometryOfShapes(c.x, shape, [...c.kernel, c.x[3], c.out], c);
-  expect(gridRowStride(g, tapsOf(g))).not.toBeNull();
+  expect(planFilterGrid(g, tapsOf(g))).toMatchObject({ joined: c.joined ?? true });
 });
 
 test('a batch of large images is processed in parts that cover it', () => {

@@ -2,14 +2,15 @@ import type { OnnxBackend } from '../onnx-backend.js';
 import { canBlock, convFlipped } from './conv-forward.js';
 import { type ConvGeometry, isPointwise, tapsOf } from './conv-geometry.js';
 import { gatherInput, gatherOutput, scatterAddInput } from './copy-rectangle.js';
-import { gradFilterOnGrid, gridRowStride } from './grad-filter-on-grid.js';
+import { gradFilterOnGrid, planFilterGrid } from './grad-filter-on-grid.js';
+import { gradInputByPhase, planGradInputPhases } from './grad-input-by-phase.js';
 import { matMulInto } from './mat-mul.js';
 
 /**
  * Writes the gradient of a convolution with respect to its input into `dx` [N,H,W,C].
  *
- * 1x1: one product. Stride 1: a convolution of `dy` with the flipped filter. Otherwise one product per tap over the
- * rectangle where the tap meets the image, added onto the pixels that the tap reads.
+ * 1x1: one product. Stride 1: a convolution of `dy` with the flipped filter; larger strides: several. Otherwise one product per tap over
+ * the rectangle where the tap meets the image, added onto the pixels that the tap reads.
  */
 export function convGradInput(
   backend: OnnxBackend,
@@ -31,6 +32,11 @@ export function convGradInput(
   }
   if (flippable(g) && canBlock(backend, outChannels)) {
     convFlipped(backend, dy, filter, dx, g);
+    return;
+  }
+  const phases = planGradInputPhases(backend, g);
+  if (phases !== null) {
+    gradInputByPhase(backend, dy, filter, dx, g, phases);
     return;
   }
   dx.fill(0);
@@ -84,9 +90,9 @@ export function convGradFilter(
   g: ConvGeometry,
 ): void {
   const taps = tapsOf(g);
-  const rowStride = gridRowStride(g, taps);
-  if (rowStride !== null) {
-    gradFilterOnGrid(backend, x, dy, dw, g, rowStride);
+  const grid = planFilterGrid(g, taps);
+  if (grid !== null) {
+    gradFilterOnGrid(backend, x, dy, dw, g, grid);
     return;
   }
   const { inChannels, outChannels } = g;

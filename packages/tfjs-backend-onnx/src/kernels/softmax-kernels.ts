@@ -33,6 +33,7 @@ const softmax = defineKernel<{ logits: TensorInfo }, { dim: number }>(
       }),
       { x: floatTensor(backend.floats(logits), dims) },
       { y: floatTensor(out.values, dims) },
+      'compute',
     );
     flushSubnormals(out.values);
     return out.info;
