@@ -248,6 +248,30 @@ describe.each(await testedBackends())('gradients of other operations on %s', (ba
     ]);
   });
 
+  test.each([[undefined], [0], [-1], [[0, 2]], [[1]]])('sum and mean over axis %p', (axis) => {
+    const shape = [3, 5, 4];
+    const x = tf.tensor(randomValues(60, seededRandom(10)), shape);
+    for (const [reduce, divisor] of [
+      [tf.sum, 1],
+      [tf.mean, axis === undefined ? 60 : [axis].flat().reduce((n, a) => n * (shape.at(a) as number), 1)],
+    ] as const) {
+      for (const keepDims of [false, true]) {
+        const run = (a: tf.Tensor) => reduce(a, axis, keepDims) as tf.Tensor;
+        const y = run(x);
+        const dy = randomValues(y.size, seededRandom(11));
+        const gradient = tf.grad(run)(x, tf.tensor(dy, y.shape));
+        const kept = tf.sum(tf.zerosLike(x), axis, true).shape;
+        const strides = kept.map((_, a) => kept.slice(a + 1).reduce((p, q) => p * q, 1));
+        const expected = Float64Array.from({ length: 60 }, (_, i) => {
+          const at = [Math.floor(i / 20), Math.floor(i / 4) % 5, i % 4];
+          return dy[at.reduce((sum, p, a) => sum + (kept[a] === 1 ? 0 : p * strides[a]), 0)] / divisor;
+        });
+        expect(gradient.shape).toEqual(shape);
+        expect(relativeError(gradient.dataSync(), expected)).toBeLessThan(1e-6);
+      }
+    }
+  });
+
   test('comparisons have a gradient, and it is zero', () => {
     const x = tf.tensor1d([-1, 2, 3]);
     for (const compare of [tf.greater, tf.greaterEqual, tf.less, tf.lessEqual, tf.equal, tf.notEqual]) {

@@ -114,6 +114,25 @@ const fusedGradients =
     return gradients;
   };
 
+/** Sum and mean: dy for every element that went into it. tfjs fills the ones element by element, and divides all of them. */
+const reductionGradients =
+  (mean: boolean): GradientFunction =>
+  (dy, [x], attrs) => {
+    const axes = tf.util.parseAxisParam(attrs['axis'] as number[], x.shape);
+    const kept = x.shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
+    return {
+      x: () => {
+        const each = mean
+          ? tf.div(
+              dy,
+              axes.reduce((count, axis) => count * x.shape[axis], 1),
+            )
+          : dy;
+        return tf.mul(tf.reshape(each, kept), tf.fill(x.shape, 1));
+      },
+    };
+  };
+
 /** Comparisons are flat almost everywhere. */
 const zeroGradients: GradientFunction = (_dy, saved) => {
   const [a, b] = saved;
@@ -160,6 +179,8 @@ export function registerGradients(): void {
   replaceGradient('StridedSlice', ['x'], (dy, [x], attrs) => ({
     x: () => stridedSliceGradient(dy, x.shape, attrs as unknown as StridedSliceAttrs),
   }));
+  replaceGradient('Sum', ['x'], reductionGradients(false));
+  replaceGradient('Mean', ['x'], reductionGradients(true));
   for (const comparison of ['Greater', 'GreaterEqual', 'Less', 'LessEqual', 'Equal', 'NotEqual']) {
     replaceGradient(comparison, ['a', 'b'], zeroGradients);
   }
