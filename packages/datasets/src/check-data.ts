@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { basename, extname, join, resolve } from 'node:path';
 import { DatasetError } from './dataset-error.js';
 import { type InspectJob, inspectSample, type SampleInspection } from './inspect-sample.js';
+import { listCocoSplits, locateCocoSplit } from './locate-coco-split.js';
 import { mapConcurrently } from './map-concurrently.js';
 import { openCocoDataset } from './open-coco-dataset.js';
 import { openFolderDataset } from './open-folder-dataset.js';
@@ -427,27 +428,11 @@ async function planCoco(
   wanted: readonly string[] | undefined,
   report: Report,
 ): Promise<PlannedSplit[]> {
-  const folder = join(root, 'annotations');
-  const names = (await readdir(folder))
-    .flatMap((f) => /^instances_(.*)\.json$/.exec(f)?.[1] ?? [])
-    .filter((n) => !wanted || wanted.includes(n))
-    .sort();
   const plans: PlannedSplit[] = [];
-  for (const name of names) {
-    const candidates = [name, `images/${name}`, 'images'];
-    const folders = await Promise.all(
-      candidates.map((c) =>
-        readdir(join(root, c)).then(
-          () => c,
-          () => null,
-        ),
-      ),
-    );
-    const images = join(root, folders.find((c) => c !== null) ?? name);
+  for (const name of wanted ?? (await listCocoSplits(root))) {
     try {
       const dataset = await openCocoDataset({
-        annotations: join(folder, `instances_${name}.json`),
-        images,
+        ...(await locateCocoSplit(root, name)),
         include: 'all',
         skipMissing: (file) => report('missing-image', file),
       });

@@ -14,6 +14,7 @@ export {
 export { DatasetError, type DatasetErrorCode } from './dataset-error.js';
 export type { WholeImage } from './decode-whole-image.js';
 export { type IterateImagesOptions, iterateImages } from './iterate-images.js';
+export { type CocoSplit, listCocoSplits, locateCocoSplit } from './locate-coco-split.js';
 export { mapConcurrently } from './map-concurrently.js';
 export { normalizationStatistics, normalizeImage } from './normalization.js';
 export { type CocoDataset, type CocoDatasetOptions, openCocoDataset } from './open-coco-dataset.js';
@@ -31,6 +32,7 @@ export { parseVocAnnotation } from './parse-voc-annotation.js';
 export { createRandom, type Random, randomPermutation } from './random.js';
 export { type ReadImageOptions, readImage, readImageSize } from './read-image.js';
 export { readMask } from './read-mask.js';
+export { readTextFile } from './read-text-file.js';
 export { recogniseLayout } from './recognise-layout.js';
 export { repairMask } from './repair-mask.js';
 export { type RepairMasksOptions, type RepairMasksResult, repairMasks } from './repair-masks.js';

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { encodeRle, rleToString } from '@auxseg/formats';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { streamJsonElements } from './json-element-stream.js';
+import { locateCocoSplit } from './locate-coco-split.js';
 import { openCocoDataset } from './open-coco-dataset.js';
 
 let root = '';
@@ -164,6 +165,19 @@ describe('openCocoDataset', () => {
     const all = await open('all');
     expect(all.ids).toHaveLength(82);
     await Promise.all([dataset.close(), all.close()]);
+  });
+
+  test('images in <split>, images/<split> or images are found', async () => {
+    const data = join(root, 'places');
+    mkdirSync(join(data, 'annotations'), { recursive: true });
+    writeFileSync(join(data, 'annotations/instances_a.json'), instances());
+    const place = async () => (await locateCocoSplit(data, 'a')).images;
+    expect(await place()).toBe(join(data, 'a'));
+    for (const folder of ['images', 'images/a', 'a']) {
+      mkdirSync(join(data, folder));
+      expect(await place()).toBe(join(data, folder));
+    }
+    await expect(locateCocoSplit(data, 'b')).rejects.toThrow(/instances_b\.json.*splits there are: a\./);
   });
 
   test('the file may be cut at any chunk boundary', async () => {
