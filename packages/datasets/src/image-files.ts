@@ -1,6 +1,7 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join, relative, resolve, sep } from 'node:path';
 import { DatasetError } from './dataset-error.js';
+import { fileError } from './file-error.js';
 
 /** What the names of the images end with that `readImage` decodes; in capitals too. */
 export const IMAGE_EXTENSIONS: readonly string[] = [
@@ -21,30 +22,30 @@ export function isImageName(name: string): boolean {
 /**
  * The images of a folder and the folders in it by id, in the order of their paths: the id is the path without extension, with '/' written as '__'.
  * Hidden folders and those of `without` are left out.
- * @throws DatasetError 'missing-file' when the folder cannot be read, 'bad-option' when two files have one id.
+ * @throws DatasetError 'missing-file', 'unreadable-file', 'bad-option' when two files have one id.
  */
 export async function listImageFiles(
   root: string,
   { without = [] }: { readonly without?: readonly string[] } = {},
 ): Promise<Map<string, string>> {
-  const leftOut = new Set(without.map((folder) => resolve(folder)));
   const files: string[] = [];
+  // Real paths, each entered once: a link may lead to a folder above it.
+  const closed = new Set(await Promise.all(without.map((folder) => realpath(folder).catch(() => ''))));
   const walk = async (folder: string): Promise<void> => {
+    const real = await realpath(folder);
+    if (closed.has(real)) return;
+    closed.add(real);
     for (const name of await readdir(folder)) {
       const path = join(folder, name);
-      if (name.startsWith('.') || leftOut.has(path)) continue;
+      if (name.startsWith('.')) continue;
       // Not from the directory entry: links count as what they lead to.
       const kind = await stat(path).catch(() => null);
       if (kind?.isDirectory()) await walk(path);
       else if (kind?.isFile() && isImageName(name)) files.push(path);
     }
   };
-  await walk(resolve(root)).catch((error: NodeJS.ErrnoException) => {
-    throw new DatasetError(
-      'missing-file',
-      `Expected a folder of images at ${root}, got ${error.code}. Check the path and its permissions.`,
-      { file: root },
-    );
+  await walk(resolve(root)).catch((error) => {
+    throw fileError(error, root, 'a folder of images', 'Check the path.');
   });
   const byId = new Map<string, string>();
   for (const file of files.sort()) {

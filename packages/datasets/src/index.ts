@@ -13,6 +13,8 @@ export {
 } from './create-synthetic-dataset.js';
 export { DatasetError, type DatasetErrorCode } from './dataset-error.js';
 export type { WholeImage } from './decode-whole-image.js';
+export { hasTruth } from './has-truth.js';
+export { isImageName, listImageFiles } from './image-files.js';
 export { type IterateImagesOptions, iterateImages } from './iterate-images.js';
 export { type CocoSplit, listCocoSplits, locateCocoSplit } from './locate-coco-split.js';
 export { mapConcurrently } from './map-concurrently.js';
