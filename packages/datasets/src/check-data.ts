@@ -13,7 +13,7 @@ import { createFolderListing, listFolder } from './list-folder.js';
 import { listCocoSplits, locateCocoSplit } from './locate-coco-split.js';
 import { mapConcurrently } from './map-concurrently.js';
 import { openCocoDataset } from './open-coco-dataset.js';
-import { openFolderDataset } from './open-folder-dataset.js';
+import { ALL_IMAGES, type FolderDataset, openFolderDataset } from './open-folder-dataset.js';
 import { openVocDataset, type VocDataset } from './open-voc-dataset.js';
 import { parseList } from './parse-list.js';
 import { readTextFile } from './read-text-file.js';
@@ -537,87 +537,46 @@ async function planFolder(
   wanted: readonly string[] | undefined,
   report: Report,
 ): Promise<PlannedSplit[]> {
-  const plans: PlannedSplit[] = [];
-  let names = wanted ?? [];
-  const expected = new Set<string>();
-  let maskRoot = '';
-  if (!wanted) {
-    try {
-      const all = await openFolderDataset({
-        root,
-        unlabelled: 'skip',
-        onMissing: () => {},
-        onUnlabelled: (file) => report('missing-labels', file),
-      });
-      names = all.splits;
-      if (all.truth) {
-        maskRoot = join(root, 'masks');
-        for (const id of all.ids) for (const file of maskCandidates(root, all, id)) expected.add(file);
-      }
-      if (names.length > 0)
-        for (const id of all.ids)
-          if (!names.includes(all.splitOf(id))) report('unlisted-image', all.imageFile(id));
-    } catch (error) {
-      reportOpening(error, 'all', report);
-      return plans;
-    }
+  const isWanted = (split: string): boolean =>
+    !wanted || wanted.includes(split) || wanted.includes(ALL_IMAGES);
+  const open = (split: string, told: boolean): Promise<FolderDataset> =>
+    openFolderDataset({
+      root,
+      split,
+      unlabelled: 'skip',
+      onUnlabelled: (file) => told && report('missing-labels', file),
+      onMissing: (file, its) =>
+        told && isWanted(its) && report('missing-image', its ? `${file} (${its})` : file),
+    });
+  let all: FolderDataset;
+  try {
+    all = await open(ALL_IMAGES, true);
+  } catch (error) {
+    reportOpening(error, ALL_IMAGES, report);
+    return [];
   }
-  for (const name of names.length > 0 ? names : ['all']) {
+  const plans: PlannedSplit[] = [];
+  for (const name of wanted ?? (all.splits.length > 0 ? all.splits : [ALL_IMAGES])) {
     try {
-      const dataset = await openFolderDataset({
-        root,
-        split: names.length > 0 ? name : undefined,
-        unlabelled: 'skip',
-        onMissing: (file) => report('missing-image', `${file} (${name})`),
-        onUnlabelled: wanted ? (file) => report('missing-labels', file) : undefined,
+      const dataset = await open(name, false);
+      const samples = dataset.ids.map((id): PlannedSample => {
+        const image = dataset.imageFile(id);
+        const mask = dataset.hasTruth(id) ? dataset.maskFile(id) : undefined;
+        if (all.truth && mask === undefined) report('missing-mask', dataset.maskFile(id));
+        const labels = dataset.imageLabels(id);
+        return { key: image, id, image, mask, labels, mapping: dataset.maskMapping };
       });
-      const mapping = new Int16Array(256).fill(-1);
-      for (let k = 0; k <= dataset.classes.length; k++) mapping[k] = k;
-      mapping[255] = 255;
-      const samples: PlannedSample[] = [];
-      for (const id of dataset.ids) {
-        const candidates = dataset.truth ? maskCandidates(root, dataset, id) : [];
-        let mask: string | undefined;
-        for (const file of candidates) {
-          expected.add(file);
-          mask ??= await stat(file).then(
-            () => file,
-            () => undefined,
-          );
-        }
-        if (candidates.length > 0 && mask === undefined) report('missing-mask', candidates[0]);
-        samples.push({
-          key: dataset.imageFile(id),
-          id,
-          image: dataset.imageFile(id),
-          mask,
-          labels: dataset.imageLabels(id),
-          mapping,
-        });
-      }
       plans.push({ name, dataset, samples });
     } catch (error) {
       reportOpening(error, name, report);
     }
   }
-  if (maskRoot !== '') {
-    const found = await readdir(maskRoot, { withFileTypes: true, recursive: true });
-    for (const entry of found) {
-      const file = join(entry.parentPath, entry.name);
-      if (entry.isFile() && /\.png$/i.test(file) && !entry.name.startsWith('.') && !expected.has(file))
-        report('mask-without-image', file);
-    }
+  if (!wanted) {
+    if (all.splits.length > 0)
+      for (const id of all.ids) if (all.splitOf(id) === '') report('unlisted-image', all.imageFile(id));
+    for (const file of all.masksWithoutImage) report('mask-without-image', file);
   }
   return plans;
-}
-
-/** Where the mask of an image of one's own may lie: like the image's path, or by its id. */
-function maskCandidates(
-  root: string,
-  dataset: Awaited<ReturnType<typeof openFolderDataset>>,
-  id: string,
-): string[] {
-  return [...new Set([dataset.maskFile(id), join(root, 'masks', `${id}.png`)])];
 }
 
 function judge(
