@@ -13,7 +13,7 @@ export function fileError(error: unknown, path: string, what: string, remedy: st
   const reason = code ?? message;
   return new DatasetError(
     'unreadable-file',
-    `Expected ${what} at ${path}, which cannot be read: ${reason}. Check its permissions.`,
+    `Expected ${what} at ${path}, which cannot be read: ${reason}. ${code === 'EISDIR' ? 'It is a folder.' : 'Check its permissions.'}`,
     { file: path, reason },
   );
 }
