@@ -210,6 +210,24 @@ describe('checkData', () => {
     expect(finding(withSplits, 'mask-without-image')?.examples).toEqual([join(own, 'masks/z.png')]);
     await expect(checkData({ root: join(root, 'nowhere') })).rejects.toThrow(/data folder at .*nowhere/);
   });
+
+  test('an own folder without splits is one set; missing splits, stray images and masks of other formats are told', async () => {
+    const own = join(root, 'own-unsplit');
+    mkdirSync(join(own, 'x'), { recursive: true });
+    mkdirSync(join(own, 'masks/x'), { recursive: true });
+    const photo = (i: number) => writeRgbPng({ width: 4, height: 4, data: new Uint8Array(48).fill(i) });
+    for (const [i, file] of ['x/a.png', 'x/b.png', 'stray.png'].entries())
+      writeFileSync(join(own, file), photo(i));
+    writeFileSync(join(own, 'masks/x/a.jpg'), Uint8Array.of(0xff, 0xd8, 0xff));
+    const report = await checkData({ root: own, workers: 0 });
+    expect(report.splits).toEqual({ all: 2 });
+    expect(finding(report, 'missing-labels')?.examples).toEqual([join(own, 'stray.png')]);
+    expect(finding(report, 'unreadable-mask')?.examples[0]).toMatch(/x\/a\.jpg: it is a JPEG/);
+    expect(finding(report, 'missing-mask')?.examples).toEqual([join(own, 'masks/x/b.png')]);
+    expect((await checkData({ root: own, workers: 0, splits: ['all'] })).splits).toEqual({ all: 2 });
+    const val = await checkData({ root: own, workers: 0, splits: ['val'] });
+    expect(finding(val, 'unusable-list')?.examples[0]).toMatch(/split "val" in .*found no splits/);
+  });
 });
 
 test('repairMask looks colours up in the palette and names a colour that is none', () => {

@@ -325,7 +325,7 @@ function createPathFinder(
     fileName,
     (path) => withoutExtension(fileName(path)),
   ];
-  const indices = ways.map((nameOf) => {
+  const indexBy = (nameOf: (path: string) => string): Map<string, string[]> => {
     const index = new Map<string, string[]>();
     for (const path of paths) {
       const name = nameOf(path).normalize('NFC');
@@ -334,7 +334,8 @@ function createPathFinder(
       else index.set(name, [path]);
     }
     return index;
-  });
+  };
+  const indices: Map<string, string[]>[] = []; // made when first asked: most labels need one of them
   const rootPrefix = `${slashes(root).normalize('NFC')}/`;
   return (name) => {
     const given = slashes(name).normalize('NFC');
@@ -342,7 +343,12 @@ function createPathFinder(
       /^(\.?\/)+/,
       '',
     );
-    return indices.find((index) => index.has(key))?.get(key) ?? [];
+    for (const [way, nameOf] of ways.entries()) {
+      indices[way] ??= indexBy(nameOf);
+      const found = indices[way].get(key);
+      if (found) return found;
+    }
+    return [];
   };
 }
 
