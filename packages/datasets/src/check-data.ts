@@ -1,4 +1,4 @@
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { DatasetError, type DatasetErrorCode } from './dataset-error.js';
@@ -130,7 +130,7 @@ const FINDINGS: Record<DataFindingCode, Omit<Found, 'places'>> = {
   'missing-image': {
     severity: 'error',
     message: 'Ids or rows without an image',
-    repair: 'Copy the images there, or remove the ids from the list.',
+    repair: 'Copy the images there, or remove them from the list, the labels or the annotations.',
   },
   'missing-mask': {
     severity: 'warning',

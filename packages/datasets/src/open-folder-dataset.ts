@@ -7,7 +7,7 @@ import { mapMask } from './open-voc-dataset.js';
 import { readImage, readImageSize } from './read-image.js';
 import { type LabelTable, readClassFolders, readLabelTable } from './read-label-table.js';
 import { readMask } from './read-mask.js';
-import { readText } from './read-text.js';
+import { readTextFile } from './read-text-file.js';
 import type { Dataset, ImageSample } from './types.js';
 
 export interface FolderDatasetOptions {
@@ -254,7 +254,8 @@ function chooseSplit({ splits, where }: LabelTable, wanted: string | undefined):
 async function readClassList(root: string): Promise<string[] | undefined> {
   const file = join(root, 'classes.txt');
   if (!(await exists(file))) return undefined;
-  return (await readText(file))
+  return (await readTextFile(file, 'class names', 'Check the path.'))
+    .normalize('NFC')
     .split(/\r?\n/)
     .map((line) => line.trim())
     .filter(Boolean);

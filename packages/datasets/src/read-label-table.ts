@@ -1,6 +1,6 @@
 import { DatasetError } from './dataset-error.js';
 import { parseCsv } from './parse-csv.js';
-import { readText } from './read-text.js';
+import { readTextFile } from './read-text-file.js';
 
 /** What the labels of an own folder say, before they are matched with its image files. */
 export interface LabelTable {
@@ -17,13 +17,14 @@ export interface LabelTable {
 
 /**
  * Reads labels.csv or labels.json. `listed` are the class names known from elsewhere.
- * @throws DatasetError 'missing-file', 'bad-labels'.
+ * @throws DatasetError 'missing-file', 'unreadable-file', 'bad-encoding', 'bad-labels'.
  */
 export async function readLabelTable(
   file: string,
   listed: readonly string[] | undefined,
 ): Promise<LabelTable> {
-  const text = await readText(file);
+  // Names are compared in Unicode's composed form.
+  const text = (await readTextFile(file, 'labels', 'Check labelsFile.')).normalize('NFC');
   return file.endsWith('.json') ? readJsonLabels(file, text) : readCsvLabels(file, text, listed);
 }
 
