@@ -268,6 +268,27 @@ describe('checkData: what was once passed over', () => {
     expect(finding(report, 'mask-value')?.examples).toEqual([`${join(voc, 'SegmentationClass/a.png')}: 77`]);
   });
 
+  test('what is there and cannot be read is not called absent', async () => {
+    const voc = join(root, 'unreadable');
+    await writeVocFolder(
+      voc,
+      ['a', 'b', 'c'].map((id) => ({ id, width: 4, height: 4, values: [8] })),
+    );
+    for (const id of ['a', 'b', 'c']) writeFileSync(join(voc, `Annotations/${id}.xml`), vocXml('cat'));
+    // Folders in the place of files cannot be read either, and unlike permissions they stop root too.
+    for (const file of ['JPEGImages/a.jpg', 'SegmentationClass/b.png']) {
+      rmSync(join(voc, file));
+      mkdirSync(join(voc, file));
+    }
+    const report = await checkData({ root: voc, ...options });
+    const places = finding(report, 'unreadable-file')?.examples;
+    expect(places).toHaveLength(2);
+    for (const place of places ?? []) expect(place).toMatch(/[ab]\.(jpg|png), which cannot be read: EISDIR/);
+    mkdirSync(join(voc, 'ImageSets/Segmentation/val.txt'));
+    const lists = await checkData({ root: voc, ...options, splits: ['val'] });
+    expect(codes(lists)).toEqual(['unreadable-file']);
+  });
+
   test('labels from masks: a mask in colour is told as such, the others still count', async () => {
     const voc = join(root, 'mask-labels');
     const size = { width: 4, height: 4 };

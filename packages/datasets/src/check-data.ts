@@ -3,12 +3,7 @@ import { availableParallelism } from 'node:os';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { DatasetError, type DatasetErrorCode } from './dataset-error.js';
 import { fileError } from './file-error.js';
-import {
-  type InspectionError,
-  type InspectJob,
-  inspectSample,
-  type SampleInspection,
-} from './inspect-sample.js';
+import { type InspectJob, inspectSample, type SampleInspection } from './inspect-sample.js';
 import { createFolderListing, listFolder } from './list-folder.js';
 import { listCocoSplits, locateCocoSplit } from './locate-coco-split.js';
 import { mapConcurrently } from './map-concurrently.js';
@@ -585,16 +580,14 @@ function judge(
   classes: readonly string[],
   report: Report,
 ): void {
-  const denied = (file: string | undefined, { reason }: InspectionError): void =>
-    report('unreadable-file', `${file}: ${reason}, check its permissions`);
-  if (seen.imageError?.code === 'unreadable-file') denied(sample.image, seen.imageError);
+  if (seen.imageError?.code === 'unreadable-file') report('unreadable-file', seen.imageError.reason);
   else if (seen.imageError)
     report(
       seen.imageError.code === 'missing-file' ? 'missing-image' : 'unreadable-image',
       `${sample.image}: ${seen.imageError.reason}`,
     );
   const header = seen.maskHeader;
-  if (seen.maskError?.code === 'unreadable-file') denied(sample.mask, seen.maskError);
+  if (seen.maskError?.code === 'unreadable-file') report('unreadable-file', seen.maskError.reason);
   else if (seen.maskError) {
     const colored =
       header &&
