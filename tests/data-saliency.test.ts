@@ -1,5 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -120,13 +128,85 @@ test('every source: files, constant, oracle, combine; a plain folder of images',
     [['--source', 'files'], /--maps/],
     [['--source', 'prediction'], /--weights/],
     [['--source', 'combine'], /--of/],
-    [['--source', 'combine', '--of', 'dss'], /saliency\.sources\.0\.source.*dss/],
-    [['--source', 'constant', '--value', '3'], /saliency\.value/],
+    [['--source', 'combine', '--of', 'mbplus,dss'], /--of.*mbplus, rbd, combined, files.*'dss'/],
+    [['--source', 'combine', '--of', 'mbplus,'], /--of.*single commas/],
+    [['--source', 'constant', '--value', '3'], /--value.*0\.\.1/],
+    [['--source', 'constant', '--value', 'abc'], /--value.*'abc'/],
+    [['--workers', 'abc'], /--workers.*'abc'/],
+    [['--source', 'prediction', '--weights', 'x', '--long-side', 'abc'], /--long-side.*'abc'/],
+    [['--source', 'prediction', '--weights', at('nope')], /--weights.*nope, found nothing/],
+    [['--source', 'files', '--maps', at('nope')], /--maps.*nope, found nothing/],
+    [['--maps', at('voc')], /Expected --maps only with the source files, got unsupervised/],
+    [['--source', 'combine', '--of', 'mbplus,rbd', '--long-side', '9'], /--long-side only.*prediction/],
   ] as const) {
     const { status, stderr } = auxseg('data', 'saliency', at('voc'), '--out', at('x'), ...args);
     expect(status).toBe(2);
     expect(stderr).toMatch(words);
   }
+});
+
+/** A small picture at each path below a folder. */
+const photosAt = (root: string, ...paths: string[]) => {
+  for (const [i, path] of paths.entries()) {
+    mkdirSync(join(at(root), path, '..'), { recursive: true });
+    const data = Uint8Array.from({ length: 48 }, (_, p) => 40 * (i % 5) + p);
+    writeFileSync(join(at(root), path), writeRgbPng({ width: 4, height: 4, data }));
+  }
+};
+const level = (dir: string, out: string, ...more: string[]) =>
+  auxseg('data', 'saliency', at(dir), '--out', at(out), '--source', 'constant', ...more);
+const idsOf = (out: string) => Object.keys(maps(out)).map((name) => name.slice(0, -4));
+
+test('a folder of images: all of them, and nothing else', () => {
+  photosAt('mixed', 'a.png', 'b.PNG', 'more/c.png', 'masks/a.png', '._a.png', '.hidden/d.png');
+  mkdirSync(at('mixed', 'folder.png'));
+  for (const made of ['4 maps', '0 maps']) {
+    if (made === '4 maps') photosAt('mixed', 'folder.png/e.png');
+    const { status, stdout, stderr } = level('mixed', join('mixed', 'out'));
+    expect({ status, stderr }).toMatchObject({ status: 0, stderr: '' });
+    expect(stdout).toContain(made);
+  }
+  expect(idsOf(join('mixed', 'out'))).toEqual(['a', 'b', 'folder.png__e', 'more__c']);
+  // As it is: its masks too.
+  expect(level('mixed', 'as-it-is', '--from', 'images').status).toBe(0);
+  expect(idsOf('as-it-is')).toContain('masks__a');
+
+  // An own folder, whether its labels name all images or not, or are missing.
+  photosAt('own', 'images/a.png', 'images/b.png', 'masks/a.png');
+  expect(level('own', 'bare').status).toBe(0);
+  writeFileSync(at('own', 'labels.csv'), 'file,labels\na.png,x\n');
+  expect(level('own', 'labelled').status).toBe(0);
+  expect([idsOf('bare'), idsOf('labelled')]).toEqual([
+    ['a', 'b'],
+    ['a', 'b'],
+  ]);
+
+  photosAt('twice', 'a.png', 'a.jpg');
+  expect(level('twice', 'x').stderr).toMatch(/a\.jpg.*a\.png.*Rename one/s);
+  expect(level('mixed', 'x', '--from', 'images', '--split', 'train').stderr).toMatch(/no --split/);
+});
+
+test('maps of another source are refused; an empty file is no map', () => {
+  photosAt('two', 'a.png', 'b.png');
+  expect(level('two', 'first', '--value', '0.2').status).toBe(0);
+  const other = level('two', 'first', '--value', '0.4');
+  expect(other.status).toBe(2);
+  expect(other.stderr).toMatch(/other values of saliency\.value.*another --out/s);
+  writeFileSync(at('first', 'sal', 'a.png'), '');
+  expect(level('two', 'first', '--value', '0.2').stdout).toMatch(/^1 maps .*1 more were there/);
+  rmSync(at('first', 'saliency.json'));
+  expect(level('two', 'first', '--value', '0.2').stderr).toMatch(/without saliency\.json/);
+});
+
+test('a photograph that cannot be read does not stop the others', () => {
+  photosAt('broken', 'a.png', 'b.png', 'c.png');
+  truncateSync(at('broken', 'a.png'), 40);
+  for (const made of ['2 maps', '0 maps']) {
+    const { status, stdout } = level('broken', 'rest');
+    expect(status).toBe(1);
+    expect(stdout).toMatch(new RegExp(`^${made}[^]*1 images without a map[^]*broken/a\\.png`));
+  }
+  expect(idsOf('rest')).toEqual(['b', 'c']);
 });
 
 test('data convert --repair-masks', () => {

@@ -13,7 +13,12 @@ export {
 } from './create-synthetic-dataset.js';
 export { DatasetError, type DatasetErrorCode } from './dataset-error.js';
 export type { WholeImage } from './decode-whole-image.js';
+export { hasTruth } from './has-truth.js';
+export { imageIdOf } from './image-id.js';
+export { isImageName } from './is-image-name.js';
 export { type IterateImagesOptions, iterateImages } from './iterate-images.js';
+export { listFolder } from './list-folder.js';
+export { listImageFiles } from './list-image-files.js';
 export { type CocoSplit, listCocoSplits, locateCocoSplit } from './locate-coco-split.js';
 export { mapConcurrently } from './map-concurrently.js';
 export { normalizationStatistics, normalizeImage } from './normalization.js';

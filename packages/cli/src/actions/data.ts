@@ -1,5 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, realpath } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
 import {
   checkData,
   type DataReport,
@@ -11,7 +12,7 @@ import {
   writeDataset,
 } from '@auxseg/datasets';
 import { CliUsageError } from '../cli-error.js';
-import { openSplit } from '../open-split.js';
+import { type Layout, listSplits, openSplit } from '../open-split.js';
 import { progressOf } from '../progress.js';
 import { createTerminal, formatTable } from '../terminal.js';
 
@@ -93,25 +94,26 @@ function coOccurrenceTable({ classes, coOccurrence }: DataReport): string {
 /** Options of `auxseg data synthesize`. */
 export interface SynthesizeCommandOptions {
   out: string;
-  layout: 'voc' | 'coco' | 'folder';
-  train: string;
-  val: string;
-  size: string;
-  classes: string;
-  seed: string;
+  layout: Layout;
+  train: number;
+  val: number;
+  size: number;
+  classes: number;
+  seed: number;
   json?: boolean;
 }
 
 /** Writes the synthetic set. */
 export async function synthesize(options: SynthesizeCommandOptions): Promise<void> {
   const terminal = createTerminal({ json: options.json === true });
+  const { out, layout, train, val, size, classes, seed } = options;
   const result = await synthesizeDataset({
-    out: options.out,
-    layout: options.layout,
-    counts: { train: Number(options.train), val: Number(options.val) },
-    size: Number(options.size),
-    classes: Number(options.classes),
-    seed: Number(options.seed),
+    out,
+    layout,
+    counts: { train, val },
+    size,
+    classes,
+    seed,
     onProgress: progressOf(terminal, 'synthesize'),
   });
   terminal.printJson({ ...result, out: options.out });
@@ -123,9 +125,10 @@ export async function synthesize(options: SynthesizeCommandOptions): Promise<voi
 /** Options of `auxseg data convert`. */
 export interface ConvertOptions {
   out: string;
-  from?: 'voc' | 'coco' | 'folder';
-  to: 'voc' | 'coco' | 'folder';
-  splits?: string;
+  from?: Layout;
+  to: Layout;
+  splits?: string[];
+  include?: 'labelled' | 'all';
   repairMasks?: boolean;
   palette?: string;
   json?: boolean;
@@ -136,24 +139,42 @@ export async function convert(dir: string, options: ConvertOptions): Promise<voi
   if (options.repairMasks) return repair(dir, options);
   if (options.palette !== undefined)
     throw new CliUsageError('Expected --palette only together with --repair-masks.');
+  const { out, to, include } = options;
+  const places = await Promise.all([dir, out].map((path) => realpath(path).catch(() => resolve(path))));
+  if (places[0] === places[1])
+    throw new CliUsageError(
+      `Expected --out to be another folder than the data, got ${out} for both: its labels would be overwritten. Choose a new folder.`,
+    );
   const terminal = createTerminal({ json: options.json === true });
   const layout = options.from ?? (await recogniseLayout(dir));
-  const names = (options.splits ?? 'train,val').split(',');
+  if (include !== undefined && layout !== 'coco')
+    throw new CliUsageError(`Expected --include only with data in COCO layout, this is ${layout}.`);
+  const names = options.splits ?? (await listSplits(dir, layout));
   const splits: Record<string, Dataset> = {};
-  for (const split of names) splits[split] = await openSplit(dir, layout, split);
+  for (const name of names) splits[name] = await openSplit(dir, layout, name, { include });
+  if (names.length === 0) {
+    terminal.note("The data has no splits: all of it becomes 'train'.");
+    splits['train'] = await openSplit(dir, layout);
+  }
   const result = await writeDataset({
     splits,
-    out: options.out,
-    layout: options.to,
+    out,
+    layout: to,
     onProgress: progressOf(terminal, 'convert'),
   });
-  terminal.printJson({ ...result, out: options.out });
+  terminal.printJson({ ...result, splits: Object.keys(splits), out });
+  const { images, masks, unlabelled, labelsLost, ignoredPixelsLost } = result;
   terminal.print(
-    `${result.images} images and ${result.masks} masks in ${options.out} (${options.to} layout)`,
+    `${images} images and ${masks} masks in ${out} (${to} layout, ${Object.keys(splits).join(', ')})`,
   );
-  if (result.ignoredPixelsLost > 0) {
-    terminal.print(`${result.ignoredPixelsLost} ignored pixels became background: COCO has no such label.`);
-  }
+  if (unlabelled > 0 && to === 'coco')
+    terminal.print(`${unlabelled} images have no region: readers leave them out unless told to include all.`);
+  if (labelsLost > 0)
+    terminal.print(
+      `${labelsLost} labels of classes that the masks do not show are lost: COCO has only regions.`,
+    );
+  if (ignoredPixelsLost > 0)
+    terminal.print(`${ignoredPixelsLost} ignored pixels became background: COCO has no such label.`);
 }
 
 async function repair(dir: string, options: ConvertOptions): Promise<void> {

@@ -1,0 +1,27 @@
+import { InvalidArgumentError } from 'commander';
+
+/** Reads an option's text as a whole number in min..max; commander names the option where it is none. */
+export function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  const range = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `in ${min}..${max}`;
+  return (text) => {
+    const value = Number(text);
+    if (/^[+-]?\d+$/.test(text.trim()) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`Expected a whole number ${range}.`);
+  };
+}
+
+/** Reads an option's text as a number in min..max. */
+export function numberIn(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== '' && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`Expected a number in ${min}..${max}.`);
+  };
+}
+
+/** Reads an option's text as names between commas; spaces around them do not count. */
+export function nameList(text: string): string[] {
+  const names = text.split(',').map((name) => name.trim());
+  if (!names.includes('')) return names;
+  throw new InvalidArgumentError('Expected names with single commas between them.');
+}
