@@ -326,6 +326,7 @@ describe('masks', () => {
     const all = await openFolderDataset({ root: base });
     const val = await openFolderDataset({ root: base, split: 'val' });
     expect(val.ids).toEqual(all.ids.slice(1));
+    expect(() => val.imageLabels(all.ids[0])).toThrow(/one of the 2 ids .* came "train__x__a"/);
     expect(all.ids.map(all.maskFile)).toEqual(
       ['train/x/a.png', 'val__x__a.png', 'x/b.png'].map((name) => join(base, 'masks', name)),
     );
