@@ -14,7 +14,7 @@ import { parseList } from './parse-list.js';
 import { readTextFile } from './read-text-file.js';
 import { recogniseLayout } from './recognise-layout.js';
 import type { Dataset } from './types.js';
-import { createWorkerPool } from './worker-pool.js';
+import { createWorkerPool, MAX_WORKERS } from './worker-pool.js';
 
 /** One kind of problem, with all the places where it was seen. */
 export interface DataFinding {
@@ -74,7 +74,7 @@ export interface CheckDataOptions {
   readonly root: string;
   /** Lists to check; default every list of the folder. */
   readonly splits?: readonly string[];
-  /** Worker threads; default all cores. */
+  /** Worker threads, at most 64, 0 = none; default all cores. */
   readonly workers?: number;
   readonly onProgress?: (done: number, total: number) => void;
   /** Ends the check with its reason. */
@@ -231,7 +231,7 @@ export async function checkData(options: CheckDataOptions): Promise<DataReport> 
       file: root,
     });
   await listFolder(root);
-  const workers = options.workers ?? availableParallelism();
+  const workers = options.workers ?? Math.min(MAX_WORKERS, availableParallelism());
   if (!Number.isInteger(workers) || workers < 0) {
     throw new DatasetError(
       'bad-option',
@@ -251,9 +251,9 @@ export async function checkData(options: CheckDataOptions): Promise<DataReport> 
   const layout = await recogniseLayout(root);
   const splits =
     layout === 'voc'
-      ? await planVoc(root, options.splits, report)
+      ? await planVoc(root, options.splits, report, options.signal)
       : layout === 'coco'
-        ? await planCoco(root, options.splits, report)
+        ? await planCoco(root, options.splits, report, options.signal)
         : await planFolder(root, options.splits, report);
 
   // One inspection of each image with each of its masks, however many lists hold them.
@@ -396,6 +396,7 @@ async function planVoc(
   root: string,
   wanted: readonly string[] | undefined,
   report: Report,
+  signal: AbortSignal | undefined,
 ): Promise<PlannedSplit[]> {
   const folder = join(root, 'ImageSets/Segmentation');
   const names = (path: string): Promise<string[]> =>
@@ -431,6 +432,7 @@ async function planVoc(
     let labelled = true;
     let labelsFromMasks = false;
     for (let attempt = 0; attempt < 5 && !dataset; attempt++) {
+      signal?.throwIfAborted();
       const rest = entries.filter((e) => !gone.has(e.id) && !(labelled && unlabelled.has(e.id)));
       if (rest.length === 0) break;
       try {
@@ -500,6 +502,7 @@ async function planCoco(
   root: string,
   wanted: readonly string[] | undefined,
   report: Report,
+  signal: AbortSignal | undefined,
 ): Promise<PlannedSplit[]> {
   const plans: PlannedSplit[] = [];
   for (const name of wanted ?? (await listCocoSplits(root))) {
@@ -507,6 +510,7 @@ async function planCoco(
       const dataset = await openCocoDataset({
         ...(await locateCocoSplit(root, name)),
         include: 'all',
+        onProgress: () => signal?.throwIfAborted(),
         skipMissing: (file) => report('missing-image', file),
         skipUnusable: (reason) => report('unusable-annotation', `${name}: ${reason}`),
       });
