@@ -381,6 +381,8 @@ describe('names of images', () => {
       { ...rows('a/b.png,x\na__b.png,x\n'), 'a__b.png': null },
       /"a\/b\.png" .* and "a__b\.png" .* have the id a__b/,
     );
+    const json = '{"labels": {"a\\"}.png": ["x"], "b": ["x"], "b": ["y"]}, "classes": ["b", "b:"]}';
+    await refused('json-twice', { 'labels.json': json }, /labels\.json: "b" stands there twice/);
     await refused(
       'either',
       { 'a.png': null, 'a.jpg': null, 'labels.csv': 'file,labels\na,x\n' },

@@ -102,6 +102,21 @@ function separatorOf(fields: readonly string[]): RegExp {
   return /\s+/;
 }
 
+/** The first key that an object of a valid JSON text holds twice; JSON.parse would silently keep the last. */
+function repeatedKey(text: string): string | undefined {
+  const keysOfOpen: Set<string>[] = [];
+  for (const [, string, colon, brace] of text.matchAll(/"((?:[^"\\]|\\.)*)"(\s*:)?|([{}])/g)) {
+    if (brace === '{') keysOfOpen.push(new Set());
+    else if (brace === '}') keysOfOpen.pop();
+    else if (colon) {
+      const keys = keysOfOpen[keysOfOpen.length - 1];
+      if (keys.has(string)) return string;
+      keys.add(string);
+    }
+  }
+  return undefined;
+}
+
 const isNames = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every((name) => typeof name === 'string');
 
@@ -123,6 +138,8 @@ function readJsonLabels(file: string, text: string): LabelTable {
   } catch (error) {
     throw bad((error as Error).message);
   }
+  const twice = repeatedKey(text);
+  if (twice !== undefined) throw bad(`"${twice}" stands there twice`);
   const plain = objectIn(json, 'it');
   const { labels, classes, splits } =
     'labels' in plain && !isNames(plain['labels']) ? plain : { labels: plain };
