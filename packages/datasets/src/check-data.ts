@@ -1,14 +1,9 @@
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { DatasetError, type DatasetErrorCode } from './dataset-error.js';
 import { fileError } from './file-error.js';
-import {
-  type InspectionError,
-  type InspectJob,
-  inspectSample,
-  type SampleInspection,
-} from './inspect-sample.js';
+import { type InspectJob, inspectSample, type SampleInspection } from './inspect-sample.js';
 import { createFolderListing, listFolder } from './list-folder.js';
 import { listCocoSplits, locateCocoSplit } from './locate-coco-split.js';
 import { mapConcurrently } from './map-concurrently.js';
@@ -19,7 +14,7 @@ import { parseList } from './parse-list.js';
 import { readTextFile } from './read-text-file.js';
 import { recogniseLayout } from './recognise-layout.js';
 import type { Dataset } from './types.js';
-import { createWorkerPool } from './worker-pool.js';
+import { createWorkerPool, MAX_WORKERS } from './worker-pool.js';
 
 /** One kind of problem, with all the places where it was seen. */
 export interface DataFinding {
@@ -79,7 +74,7 @@ export interface CheckDataOptions {
   readonly root: string;
   /** Lists to check; default every list of the folder. */
   readonly splits?: readonly string[];
-  /** Worker threads; default all cores. */
+  /** Worker threads, at most 64, 0 = none; default all cores. */
   readonly workers?: number;
   readonly onProgress?: (done: number, total: number) => void;
   /** Ends the check with its reason. */
@@ -130,7 +125,7 @@ const FINDINGS: Record<DataFindingCode, Omit<Found, 'places'>> = {
   'missing-image': {
     severity: 'error',
     message: 'Ids or rows without an image',
-    repair: 'Copy the images there, or remove the ids from the list.',
+    repair: 'Copy the images there, or remove them from the list, the labels or the annotations.',
   },
   'missing-mask': {
     severity: 'warning',
@@ -236,7 +231,7 @@ export async function checkData(options: CheckDataOptions): Promise<DataReport> 
       file: root,
     });
   await listFolder(root);
-  const workers = options.workers ?? availableParallelism();
+  const workers = options.workers ?? Math.min(MAX_WORKERS, availableParallelism());
   if (!Number.isInteger(workers) || workers < 0) {
     throw new DatasetError(
       'bad-option',
@@ -256,9 +251,9 @@ export async function checkData(options: CheckDataOptions): Promise<DataReport> 
   const layout = await recogniseLayout(root);
   const splits =
     layout === 'voc'
-      ? await planVoc(root, options.splits, report)
+      ? await planVoc(root, options.splits, report, options.signal)
       : layout === 'coco'
-        ? await planCoco(root, options.splits, report)
+        ? await planCoco(root, options.splits, report, options.signal)
         : await planFolder(root, options.splits, report);
 
   // One inspection of each image with each of its masks, however many lists hold them.
@@ -401,6 +396,7 @@ async function planVoc(
   root: string,
   wanted: readonly string[] | undefined,
   report: Report,
+  signal: AbortSignal | undefined,
 ): Promise<PlannedSplit[]> {
   const folder = join(root, 'ImageSets/Segmentation');
   const names = (path: string): Promise<string[]> =>
@@ -436,6 +432,7 @@ async function planVoc(
     let labelled = true;
     let labelsFromMasks = false;
     for (let attempt = 0; attempt < 5 && !dataset; attempt++) {
+      signal?.throwIfAborted();
       const rest = entries.filter((e) => !gone.has(e.id) && !(labelled && unlabelled.has(e.id)));
       if (rest.length === 0) break;
       try {
@@ -505,6 +502,7 @@ async function planCoco(
   root: string,
   wanted: readonly string[] | undefined,
   report: Report,
+  signal: AbortSignal | undefined,
 ): Promise<PlannedSplit[]> {
   const plans: PlannedSplit[] = [];
   for (const name of wanted ?? (await listCocoSplits(root))) {
@@ -512,6 +510,7 @@ async function planCoco(
       const dataset = await openCocoDataset({
         ...(await locateCocoSplit(root, name)),
         include: 'all',
+        onProgress: () => signal?.throwIfAborted(),
         skipMissing: (file) => report('missing-image', file),
         skipUnusable: (reason) => report('unusable-annotation', `${name}: ${reason}`),
       });
@@ -585,16 +584,14 @@ function judge(
   classes: readonly string[],
   report: Report,
 ): void {
-  const denied = (file: string | undefined, { reason }: InspectionError): void =>
-    report('unreadable-file', `${file}: ${reason}, check its permissions`);
-  if (seen.imageError?.code === 'unreadable-file') denied(sample.image, seen.imageError);
+  if (seen.imageError?.code === 'unreadable-file') report('unreadable-file', seen.imageError.reason);
   else if (seen.imageError)
     report(
       seen.imageError.code === 'missing-file' ? 'missing-image' : 'unreadable-image',
       `${sample.image}: ${seen.imageError.reason}`,
     );
   const header = seen.maskHeader;
-  if (seen.maskError?.code === 'unreadable-file') denied(sample.mask, seen.maskError);
+  if (seen.maskError?.code === 'unreadable-file') report('unreadable-file', seen.maskError.reason);
   else if (seen.maskError) {
     const colored =
       header &&

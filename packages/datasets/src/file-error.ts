@@ -14,6 +14,6 @@ export function fileError(error: unknown, path: string, what: string, remedy: st
   return new DatasetError(
     'unreadable-file',
     `Expected ${what} at ${path}, which cannot be read: ${reason}. ${code === 'EISDIR' ? 'It is a folder.' : 'Check its permissions.'}`,
-    { file: path, reason },
+    { file: path, cause: reason },
   );
 }

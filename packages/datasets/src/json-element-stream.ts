@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { DatasetError } from './dataset-error.js';
 import { fileError } from './file-error.js';
-import { isUtf16 } from './read-text-file.js';
+import { utf16Of } from './read-text-file.js';
 
 /** One element of one of the wanted arrays. */
 export interface JsonElement {
@@ -73,7 +73,7 @@ export async function streamJsonElements(
     for await (const chunk of createReadStream(file, {
       highWaterMark: CHUNK_BYTES,
     }) as AsyncIterable<Buffer>) {
-      if (base === 0 && isUtf16(chunk)) throw bad('found UTF-16 text', 0, 'Save it as UTF-8.');
+      if (base === 0 && utf16Of(chunk)) throw bad('found UTF-16 text', 0, 'Save it as UTF-8.');
       let from = inElement || collecting ? 0 : -1; // start of the part of this chunk to keep
       for (let i = 0; i < chunk.length; i++) {
         const c = chunk[i];

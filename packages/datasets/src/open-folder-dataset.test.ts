@@ -326,6 +326,7 @@ describe('masks', () => {
     const all = await openFolderDataset({ root: base });
     const val = await openFolderDataset({ root: base, split: 'val' });
     expect(val.ids).toEqual(all.ids.slice(1));
+    expect(() => val.imageLabels(all.ids[0])).toThrow(/one of the 2 ids .* came "train__x__a"/);
     expect(all.ids.map(all.maskFile)).toEqual(
       ['train/x/a.png', 'val__x__a.png', 'x/b.png'].map((name) => join(base, 'masks', name)),
     );
@@ -380,6 +381,8 @@ describe('names of images', () => {
       { ...rows('a/b.png,x\na__b.png,x\n'), 'a__b.png': null },
       /"a\/b\.png" .* and "a__b\.png" .* have the id a__b/,
     );
+    const json = '{"labels": {"a\\"}.png": ["x"], "b": ["x"], "b": ["y"]}, "classes": ["b", "b:"]}';
+    await refused('json-twice', { 'labels.json': json }, /labels\.json: "b" stands there twice/);
     await refused(
       'either',
       { 'a.png': null, 'a.jpg': null, 'labels.csv': 'file,labels\na,x\n' },

@@ -7,7 +7,7 @@ import { mapMask } from './open-voc-dataset.js';
 import { readImage, readImageSize } from './read-image.js';
 import { type LabelTable, readClassFolders, readLabelTable } from './read-label-table.js';
 import { readMask } from './read-mask.js';
-import { readText } from './read-text.js';
+import { readTextFile } from './read-text-file.js';
 import type { Dataset, ImageSample } from './types.js';
 
 export interface FolderDatasetOptions {
@@ -53,6 +53,7 @@ interface FolderImage {
   readonly path: string;
   /** As the labels name it. */
   readonly name: string;
+  readonly split: string;
   readonly labels: Uint8Array; // [K]
 }
 
@@ -96,47 +97,12 @@ export async function openFolderDataset(options: FolderDatasetOptions): Promise<
   const classes = chooseClasses(table, listed);
   const split = chooseSplit(table, options.split);
 
-  // All splits are matched, whichever is opened: a mask or a file name can be ambiguous between two of them.
-  const find = createPathFinder(root, imageRoot, paths);
-  const missing = new Map<string, string>();
-  const locate = (name: string, itsSplit: string): string | undefined => {
-    const found = find(name);
-    if (found.length === 1) return found[0];
-    const told = found.length === 0 ? name : `${name} (${found.join(' or ')})`;
-    if (split === undefined || split === itsSplit) missing.set(told, missing.get(told) || itsSplit);
-    return undefined;
-  };
-  const splitByPath = new Map<string, string>();
-  for (const [itsSplit, names] of table.splits) {
-    for (const name of names) {
-      const path = locate(name, itsSplit);
-      if (path === undefined) continue;
-      const other = splitByPath.get(path) ?? itsSplit;
-      if (other !== itsSplit) {
-        throw new DatasetError(
-          'bad-labels',
-          `Expected each image in one split of ${table.where}, ${path} is in ${other} and in ${itsSplit}. Take it out of one.`,
-          { path, splits: [other, itsSplit] },
-        );
-      }
-      splitByPath.set(path, itsSplit);
-    }
-  }
-  const images = new Map<string, FolderImage>();
-  for (const [name, labels] of table.rows) {
-    const path = locate(name, '');
-    if (path === undefined) continue;
-    const id = idOf(path);
-    const other = images.get(id);
-    if (other) {
-      throw new DatasetError(
-        'bad-labels',
-        `Expected each image once in ${table.where} and each id once, "${other.name}" (${other.path}) and "${name}" (${path}) have the id ${id}. Remove one row or rename a file.`,
-        { id, paths: [other.path, path] },
-      );
-    }
-    images.set(id, { path, name, labels: encodeLabels(labels, name, classes, table.where) });
-  }
+  const { images, missing } = matchLabels({
+    table,
+    classes,
+    split,
+    find: createPathFinder(root, imageRoot, paths),
+  });
   if (options.onMissing) for (const [name, itsSplit] of missing) options.onMissing(name, itsSplit);
   else if (missing.size > 0) {
     const names = [...missing.keys()];
@@ -162,6 +128,17 @@ export async function openFolderDataset(options: FolderDatasetOptions): Promise<
   }
   if (options.unlabelled === 'skip')
     for (const path of without) options.onUnlabelled?.(join(imageRoot, path));
+  const { maskByPath, masksWithoutImage } = await findMasks(maskRoot, table, paths, labelled);
+
+  if (split !== undefined) for (const [id, image] of images) if (image.split !== split) images.delete(id);
+  const ids = [...images.keys()];
+  if (ids.length === 0) {
+    throw new DatasetError(
+      'empty-list',
+      `Expected at least one labelled image below ${root}${split === undefined ? '' : ` in split "${split}"`}, found none. Check the labels.`,
+      { root },
+    );
+  }
   const imageOf = (id: string): FolderImage => {
     const image = images.get(id);
     if (image === undefined)
@@ -172,17 +149,6 @@ export async function openFolderDataset(options: FolderDatasetOptions): Promise<
       );
     return image;
   };
-  const splitOf = (id: string): string => splitByPath.get(imageOf(id).path) ?? '';
-  const ids = [...images.keys()].filter((id) => split === undefined || splitOf(id) === split);
-  if (ids.length === 0) {
-    throw new DatasetError(
-      'empty-list',
-      `Expected at least one labelled image below ${root}${split === undefined ? '' : ` in split "${split}"`}, found none. Check the labels.`,
-      { root },
-    );
-  }
-
-  const { maskByPath, masksWithoutImage } = await findMasks(maskRoot, table, paths, labelled);
   const maskMapping = new Int16Array(256).fill(-1);
   for (let k = 0; k <= classes.length; k++) maskMapping[k] = k;
   maskMapping[255] = 255;
@@ -216,7 +182,7 @@ export async function openFolderDataset(options: FolderDatasetOptions): Promise<
     ids,
     layout: table.layout,
     splits: [...table.splits.keys()],
-    splitOf,
+    splitOf: (id) => imageOf(id).split,
     imageFile,
     maskFile,
     maskMapping,
@@ -254,7 +220,8 @@ function chooseSplit({ splits, where }: LabelTable, wanted: string | undefined):
 async function readClassList(root: string): Promise<string[] | undefined> {
   const file = join(root, 'classes.txt');
   if (!(await exists(file))) return undefined;
-  return (await readText(file))
+  return (await readTextFile(file, 'class names', 'Check the path.'))
+    .normalize('NFC')
     .split(/\r?\n/)
     .map((line) => line.trim())
     .filter(Boolean);
@@ -283,6 +250,69 @@ function chooseClasses(
     );
   }
   return names;
+}
+
+/**
+ * The images that the labels name, by id, and the names that `split` (undefined = all) holds in vain, with their splits. All splits are matched,
+ * whichever is opened: a mask or a file name can be ambiguous between two of them.
+ */
+function matchLabels({
+  table,
+  classes,
+  split,
+  find,
+}: {
+  readonly table: LabelTable;
+  readonly classes: readonly string[];
+  readonly split: string | undefined;
+  readonly find: (name: string) => readonly string[];
+}): { images: Map<string, FolderImage>; missing: Map<string, string> } {
+  const { where } = table;
+  const missing = new Map<string, string>();
+  const locate = (name: string, itsSplit: string): string | undefined => {
+    const found = find(name);
+    if (found.length === 1) return found[0];
+    const told = found.length === 0 ? name : `${name} (${found.join(' or ')})`;
+    if (split === undefined || split === itsSplit) missing.set(told, missing.get(told) || itsSplit);
+    return undefined;
+  };
+  const splitByPath = new Map<string, string>();
+  for (const [itsSplit, names] of table.splits) {
+    for (const name of names) {
+      const path = locate(name, itsSplit);
+      if (path === undefined) continue;
+      const other = splitByPath.get(path) ?? itsSplit;
+      if (other !== itsSplit) {
+        throw new DatasetError(
+          'bad-labels',
+          `Expected each image in one split of ${where}, ${path} is in ${other} and in ${itsSplit}. Take it out of one.`,
+          { path, splits: [other, itsSplit] },
+        );
+      }
+      splitByPath.set(path, itsSplit);
+    }
+  }
+  const images = new Map<string, FolderImage>();
+  for (const [name, labels] of table.rows) {
+    const path = locate(name, '');
+    if (path === undefined) continue;
+    const id = idOf(path);
+    const other = images.get(id);
+    if (other) {
+      throw new DatasetError(
+        'bad-labels',
+        `Expected each image once in ${where} and each id once, "${other.name}" (${other.path}) and "${name}" (${path}) have the id ${id}. Remove one row or rename a file.`,
+        { id, paths: [other.path, path] },
+      );
+    }
+    images.set(id, {
+      path,
+      name,
+      split: splitByPath.get(path) ?? '',
+      labels: encodeLabels(labels, name, classes, where),
+    });
+  }
+  return { images, missing };
 }
 
 function encodeLabels(
@@ -325,7 +355,7 @@ function createPathFinder(
     fileName,
     (path) => withoutExtension(fileName(path)),
   ];
-  const indices = ways.map((nameOf) => {
+  const indexBy = (nameOf: (path: string) => string): Map<string, string[]> => {
     const index = new Map<string, string[]>();
     for (const path of paths) {
       const name = nameOf(path).normalize('NFC');
@@ -334,7 +364,8 @@ function createPathFinder(
       else index.set(name, [path]);
     }
     return index;
-  });
+  };
+  const indices: Map<string, string[]>[] = []; // made when first asked: most labels need one of them
   const rootPrefix = `${slashes(root).normalize('NFC')}/`;
   return (name) => {
     const given = slashes(name).normalize('NFC');
@@ -342,7 +373,12 @@ function createPathFinder(
       /^(\.?\/)+/,
       '',
     );
-    return indices.find((index) => index.has(key))?.get(key) ?? [];
+    for (const [way, nameOf] of ways.entries()) {
+      indices[way] ??= indexBy(nameOf);
+      const found = indices[way].get(key);
+      if (found) return found;
+    }
+    return [];
   };
 }
 
@@ -383,8 +419,10 @@ async function findMasks(
       if (!maskByPath.has(path)) maskByPath.set(path, file);
     }
   }
-  const named = new Set(paths.flatMap(placesOf));
-  const masksWithoutImage = [...files].flatMap(([place, file]) => (named.has(place) ? [] : [file]));
+  const unlabelled = new Set(paths.filter((path) => !labelled.has(path)).flatMap(placesOf));
+  const masksWithoutImage = [...files].flatMap(([place, file]) =>
+    owners.has(place) || unlabelled.has(place) ? [] : [file],
+  );
   return { maskByPath, masksWithoutImage };
 }
 

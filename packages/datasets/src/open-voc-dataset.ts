@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { type LabelMap, readClassLabelsNpy } from '@auxseg/formats';
 import { DatasetError } from './dataset-error.js';
 import { fileError } from './file-error.js';
+import { IMAGE_EXTENSIONS } from './is-image-name.js';
 import { createFolderListing, listFolder } from './list-folder.js';
 import { mapConcurrently } from './map-concurrently.js';
 import { type ListEntry, parseList } from './parse-list.js';
@@ -55,7 +56,8 @@ export interface VocDataset extends Dataset {
 /** How many small files are read at once while opening. */
 const READ_AT_ONCE = 16;
 const IMAGE_FOLDER = 'JPEGImages';
-const IMAGE_EXTENSIONS = ['.jpg', '.jpeg', '.png', '.webp', '.JPG', '.JPEG', '.PNG'];
+/** Of a listed id without a path. */
+const EXTENSIONS = IMAGE_EXTENSIONS.flatMap((extension) => [extension, extension.toUpperCase()]);
 
 interface ImageLabelsJson {
   classes: string[];
@@ -207,7 +209,7 @@ async function locateImages(
   for (const entry of entries) {
     const path = join(root, entry.image ?? `${IMAGE_FOLDER}/${entry.id}`);
     const names = await listing(dirname(path));
-    const candidates = entry.image ? [''] : IMAGE_EXTENSIONS;
+    const candidates = entry.image ? [''] : EXTENSIONS;
     const extension = candidates.find((x) => names.has(basename(path) + x));
     if (extension === undefined) missing.push(entry.image ? path : `${path}.jpg`);
     else files.set(entry.id, path + extension);

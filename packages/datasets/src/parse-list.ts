@@ -1,4 +1,5 @@
 import { DatasetError } from './dataset-error.js';
+import { IMAGE_EXTENSIONS } from './is-image-name.js';
 
 /** One line of an image list: the id, and the paths when the line spells them. */
 export interface ListEntry {
@@ -8,7 +9,7 @@ export interface ListEntry {
   readonly mask?: string;
 }
 
-const IMAGE_EXTENSION = '\\.(?:jpe?g|png|webp|tiff?|avif)';
+const IMAGE_EXTENSION = `(?:${IMAGE_EXTENSIONS.map((extension) => `\\${extension}`).join('|')})`;
 /** Two file names on one line; both may hold spaces, so their extensions tell where one ends. */
 const PATH_PAIR = new RegExp(`^(\\S.*?${IMAGE_EXTENSION})\\s+(\\S.*${IMAGE_EXTENSION})$`, 'i');
 const FILE_NAME = new RegExp(`${IMAGE_EXTENSION}$`, 'i');

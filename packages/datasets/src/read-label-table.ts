@@ -1,6 +1,6 @@
 import { DatasetError } from './dataset-error.js';
 import { parseCsv } from './parse-csv.js';
-import { readText } from './read-text.js';
+import { readTextFile } from './read-text-file.js';
 
 /** What the labels of an own folder say, before they are matched with its image files. */
 export interface LabelTable {
@@ -17,13 +17,14 @@ export interface LabelTable {
 
 /**
  * Reads labels.csv or labels.json. `listed` are the class names known from elsewhere.
- * @throws DatasetError 'missing-file', 'bad-labels'.
+ * @throws DatasetError 'missing-file', 'unreadable-file', 'bad-encoding', 'bad-labels'.
  */
 export async function readLabelTable(
   file: string,
   listed: readonly string[] | undefined,
 ): Promise<LabelTable> {
-  const text = await readText(file);
+  // Names are compared in Unicode's composed form.
+  const text = (await readTextFile(file, 'labels', 'Check labelsFile.')).normalize('NFC');
   return file.endsWith('.json') ? readJsonLabels(file, text) : readCsvLabels(file, text, listed);
 }
 
@@ -101,6 +102,21 @@ function separatorOf(fields: readonly string[]): RegExp {
   return /\s+/;
 }
 
+/** The first key that an object of a valid JSON text holds twice; JSON.parse would silently keep the last. */
+function repeatedKey(text: string): string | undefined {
+  const keysOfOpen: Set<string>[] = [];
+  for (const [, string, colon, brace] of text.matchAll(/"((?:[^"\\]|\\.)*)"(\s*:)?|([{}])/g)) {
+    if (brace === '{') keysOfOpen.push(new Set());
+    else if (brace === '}') keysOfOpen.pop();
+    else if (colon) {
+      const keys = keysOfOpen[keysOfOpen.length - 1];
+      if (keys.has(string)) return string;
+      keys.add(string);
+    }
+  }
+  return undefined;
+}
+
 const isNames = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every((name) => typeof name === 'string');
 
@@ -122,6 +138,8 @@ function readJsonLabels(file: string, text: string): LabelTable {
   } catch (error) {
     throw bad((error as Error).message);
   }
+  const twice = repeatedKey(text);
+  if (twice !== undefined) throw bad(`"${twice}" stands there twice`);
   const plain = objectIn(json, 'it');
   const { labels, classes, splits } =
     'labels' in plain && !isNames(plain['labels']) ? plain : { labels: plain };

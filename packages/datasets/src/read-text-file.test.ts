@@ -11,7 +11,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(root, { recursive: true }));
 
-test('readTextFile reads UTF-8 with and without a mark, and names other encodings', async () => {
+test('readTextFile reads UTF-8 with and without a mark and UTF-16 with one, and refuses other encodings', async () => {
   const file = join(root, 'list.txt');
   const read = (bytes: Uint8Array | string) => {
     writeFileSync(file, bytes);
@@ -19,7 +19,9 @@ test('readTextFile reads UTF-8 with and without a mark, and names other encoding
   };
   expect(await read('Größe')).toBe('Größe');
   expect(await read('\uFEFFim00')).toBe('im00');
-  await expect(read(Buffer.from('\uFEFFim00\n', 'utf16le'))).rejects.toThrow(/list\.txt, came UTF-16/);
+  const utf16 = Buffer.from('\uFEFFGröße\r\n', 'utf16le');
+  expect(await read(utf16)).toBe('Größe\r\n');
+  expect(await read(utf16.swap16())).toBe('Größe\r\n');
   await expect(read(Buffer.from('Größe', 'latin1'))).rejects.toMatchObject({ code: 'bad-encoding' });
   await expect(readTextFile(join(root, 'no'), 'an image list', 'Check the path.')).rejects.toThrow(
     /an image list at .*no, found none\. Check the path/,

@@ -1,5 +1,4 @@
 import { readFile, realpath } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import {
   checkData,
@@ -18,25 +17,27 @@ import { createTerminal, formatTable } from '../terminal.js';
 
 /** Options of `auxseg data check`. */
 export interface CheckOptions {
-  splits?: string;
-  workers?: string;
+  splits?: string[];
+  workers?: number;
   json?: boolean;
 }
 
 /** Reads a data set once and prints what is wrong with it. */
-export async function check(dir: string, options: CheckOptions): Promise<void> {
+export async function check(dir: string, options: CheckOptions, signal: AbortSignal): Promise<void> {
   const terminal = createTerminal({ json: options.json === true });
   const report = await checkData({
     root: dir,
-    splits: options.splits?.split(','),
-    workers: options.workers === undefined ? availableParallelism() : Number(options.workers),
+    splits: options.splits,
+    workers: options.workers,
     onProgress: progressOf(terminal, 'check'),
+    signal,
   });
   terminal.printJson(report);
   terminal.print(`${report.layout} layout, ${report.imagesRead} images read`);
   if (report.classes.length > 0) {
     terminal.print(classTable(report));
-    terminal.print(`\n${coOccurrenceTable(report)}`);
+    const together = coOccurrenceTable(report);
+    if (together !== '') terminal.print(`\n${together}`);
   }
   for (const { severity, message, repair, count, examples } of report.findings) {
     terminal.print(`\n${severity}: ${message} (${count})`);
@@ -72,7 +73,7 @@ function classTable({ classes, splits, classFrequency, pixelFrequency }: DataRep
 const MATRIX_CLASSES = 12;
 const PAIRS = 15;
 
-/** Images that hold both classes: a matrix, or the most frequent pairs where there are many classes. */
+/** Images that hold both classes: a matrix, or where there are many classes the most frequent pairs, '' without any. */
 function coOccurrenceTable({ classes, coOccurrence }: DataReport): string {
   if (classes.length <= MATRIX_CLASSES) {
     return formatTable(
@@ -84,6 +85,7 @@ function coOccurrenceTable({ classes, coOccurrence }: DataReport): string {
   for (let a = 0; a < classes.length; a++)
     for (let b = a + 1; b < classes.length; b++)
       if (coOccurrence[a][b] > 0) pairs.push([`${classes[a]} + ${classes[b]}`, coOccurrence[a][b]]);
+  if (pairs.length === 0) return '';
   pairs.sort((p, q) => q[1] - p[1]);
   return formatTable(
     ['most frequent pairs', 'images'],

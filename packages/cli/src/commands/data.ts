@@ -13,12 +13,12 @@ export function addDataCommands(program: Command, signal: AbortSignal): void {
     .command('check')
     .description('read everything once and report what is wrong and how to repair it; exit code 1 on errors')
     .argument('<dir>', 'data set: VOC layout, COCO layout, or own folder')
-    .option('--splits <names>', 'comma-separated lists to check (default: all)')
-    .option('--workers <n>', 'worker threads (default: all cores)')
+    .option('--splits <names>', 'comma-separated splits to check (default: all)', nameList)
+    .option('--workers <n>', 'worker threads, 0 = none (default: all cores)', wholeNumber(0, 64))
     .option('--seed <n>', 'accepted for uniformity; nothing is drawn')
     .option('--json', 'print the result as JSON')
     .addHelpText('after', example('auxseg data check VOCdevkit/VOC2012'))
-    .action(async (dir: string, options: CheckOptions) => (await actions()).check(dir, options));
+    .action(async (dir: string, options: CheckOptions) => (await actions()).check(dir, options, signal));
   data
     .command('synthesize')
     .description('write the synthetic set, with masks and saliency, to disk')
