@@ -44,6 +44,8 @@ export interface CocoDataset extends Dataset {
   imageSource(id: string): { type: 'file'; file: string };
   /** COCO's category id of each class. */
   readonly categoryIds: readonly number[];
+  /** How many images `include` leaves out. */
+  readonly leftOut: number;
   /** Closes the annotation file. */
   close(): Promise<void>;
 }
@@ -195,6 +197,7 @@ export async function openCocoDataset(options: CocoDatasetOptions): Promise<Coco
   regions.length = 0;
 
   let ids: string[];
+  let leftOut = 0;
   if (options.listFile) {
     const text = await readTextFile(options.listFile, 'a list of images', 'Check the path.');
     ids = parseList(text, options.listFile).map(({ id, image }) => {
@@ -212,6 +215,7 @@ export async function openCocoDataset(options: CocoDatasetOptions): Promise<Coco
     });
   } else {
     ids = [...byId].filter(([, e]) => options.include === 'all' || e.hasRegion).map(([id]) => id);
+    leftOut = byId.size - ids.length;
   }
   if (ids.length === 0)
     throw new DatasetError(
@@ -290,6 +294,7 @@ export async function openCocoDataset(options: CocoDatasetOptions): Promise<Coco
     classes,
     categoryIds: classes.map((name) => categories[names.indexOf(name)].id),
     ids,
+    leftOut,
     imageFile,
     imageSource: (id) => ({ type: 'file', file: imageFile(id) }),
     imageLabels: (id) => entryOf(id).labels.slice(),
