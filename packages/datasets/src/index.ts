@@ -15,7 +15,7 @@ export { DatasetError, type DatasetErrorCode } from './dataset-error.js';
 export type { WholeImage } from './decode-whole-image.js';
 export { hasTruth } from './has-truth.js';
 export { imageIdOf } from './image-id.js';
-export { isImageName } from './is-image-name.js';
+export { IMAGE_EXTENSIONS, isImageName } from './is-image-name.js';
 export { type IterateImagesOptions, iterateImages } from './iterate-images.js';
 export { listFolder } from './list-folder.js';
 export { listImageFiles } from './list-image-files.js';
