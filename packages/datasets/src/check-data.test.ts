@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -441,6 +442,11 @@ test('repairMasks writes what can be repaired, copies what is right, and lists t
   await expect(repairMasks({ root: join(root, 'nowhere'), out })).rejects.toMatchObject({
     code: 'missing-file',
   });
+  // A link to itself is there and cannot be read, by root neither.
+  const looped = join(root, 'looped');
+  mkdirSync(looped);
+  symlinkSync('masks', join(looped, 'masks'));
+  await expect(repairMasks({ root: looped, out })).rejects.toThrow(/masks, which cannot be read: ELOOP/);
   expect(() => parsePalette('background', 'p')).toThrow(/line 1 of p.*"background"/);
   expect(() => parsePalette('0 0 300', 'p')).toThrow(/line 1/);
   expect(() => parsePalette('\n', 'p')).toThrow(/found 0/);

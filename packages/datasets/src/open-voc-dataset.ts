@@ -4,7 +4,8 @@ import { type LabelMap, readClassLabelsNpy } from '@auxseg/formats';
 import { DatasetError } from './dataset-error.js';
 import { fileError } from './file-error.js';
 import { IMAGE_EXTENSIONS } from './is-image-name.js';
-import { createFolderListing, listFolder } from './list-folder.js';
+import { createFolderListing } from './list-folder.js';
+import { listVocSplits } from './list-voc-splits.js';
 import { mapConcurrently } from './map-concurrently.js';
 import { type ListEntry, parseList } from './parse-list.js';
 import { parseVocAnnotation } from './parse-voc-annotation.js';
@@ -190,12 +191,12 @@ async function readEntries(root: string, options: VocDatasetOptions): Promise<Li
     );
   }
   const file = listName(root, options);
-  const names = (await listFolder(dirname(file)))
-    .filter((n) => n.endsWith('.txt'))
-    .map((n) => n.slice(0, -4));
-  const remedy = names.length
-    ? `The folder holds ${names.slice(0, 8).join(', ')}.`
-    : `Give --data the folder that holds ${IMAGE_FOLDER} and ImageSets.`;
+  const names = options.listFile ? [] : await listVocSplits(root);
+  const remedy = options.listFile
+    ? 'Check the path.'
+    : names.length > 0
+      ? `The splits there are: ${names.join(', ')}.`
+      : `Give --data the folder that holds ${IMAGE_FOLDER} and ImageSets.`;
   return parseList(await readTextFile(file, 'an image list', remedy), file);
 }
 
