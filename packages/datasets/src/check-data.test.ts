@@ -247,6 +247,11 @@ describe('checkData: what was once passed over', () => {
     writeFileSync(join(voc, 'Annotations/a.xml'), vocXml('cat'));
     const missing = await checkData({ root: voc, ...options, splits: ['nope', 'train'] });
     expect(finding(missing, 'missing-split')?.examples[0]).toMatch(/nope\.txt, found none/);
+    // Missing images of any name leave the others checked.
+    writeFileSync(join(voc, 'ImageSets/Segmentation/train.txt'), 'a\nJPEGImages/b.gif\n');
+    const rest = await checkData({ root: voc, ...options });
+    expect(finding(rest, 'missing-image')?.examples).toEqual([join(voc, 'JPEGImages/b.gif')]);
+    expect(rest.splits).toEqual({ train: 1 });
     rmSync(join(voc, 'ImageSets/Segmentation/train.txt'));
     expect(codes(await checkData({ root: voc, ...options }))).toEqual(['missing-split', 'unlisted-image']);
   });

@@ -448,7 +448,7 @@ async function planVoc(
         }
         const missing = reportOpening(error, name, report);
         if (code === 'missing-file' && missing.length > 0)
-          for (const path of missing) gone.add(basename(path, extname(path)));
+          for (const id of (error as DatasetError).details['ids'] as string[]) gone.add(id);
         else if (code === 'missing-labels' && missing.length > 0)
           for (const id of missing) unlabelled.add(id);
         else labelled = false;
