@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readGrayPng, readIndexedPng, writeRgbPng } from '@auxseg/formats';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 const bin = join('packages', 'cli', 'dist', 'bin.js');
 const folder = mkdtempSync(join(tmpdir(), 'auxseg-data-'));
@@ -238,4 +238,79 @@ test('data convert --repair-masks', () => {
   writeFileSync(file, writeRgbPng({ width, height, data: rgb.fill(7) }).subarray(0, 50));
   expect(auxseg('data', 'convert', at('voc'), '--repair-masks', '--out', at('bad')).status).toBe(1);
   expect(auxseg('data', 'convert', at('voc'), '--out', at('y'), '--palette', 'p').status).toBe(2);
+});
+
+describe('data convert loses nothing silently', () => {
+  const convert = (dir: string, out: string, ...more: string[]) =>
+    auxseg('data', 'convert', at(dir), '--out', at(out), ...more);
+  const listOf = (out: string, split: string) =>
+    readFileSync(at(out, 'ImageSets', 'Segmentation', `${split}.txt`), 'utf8')
+      .trim()
+      .split('\n');
+
+  test('masks for some images: those, and all labels; COCO says what it cannot hold', () => {
+    const size = ['--layout', 'folder', '--train', '2', '--val', '2', '--size', '32'];
+    expect(auxseg('data', 'synthesize', '--out', at('some'), ...size).status).toBe(0);
+    rmSync(at('some', 'masks', 'syn_train_00000.png'));
+    expect(convert('some', 'some-voc').stdout).toMatch(/^4 images and 3 masks .*voc layout, train, val/);
+    const { status, stdout } = convert('some', 'some-coco', '--to', 'coco');
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/1 images have no region.*[1-4] labels of classes.* are lost/s);
+    rmSync(at('some', 'masks'), { recursive: true });
+    expect(convert('some', 'x', '--to', 'coco')).toMatchObject({ status: 1 });
+    expect(convert('some-voc', 'back', '--to', 'folder', '--splits', 'train, val').status).toBe(0);
+    expect(convert('some-voc', 'x', '--splits', 'train,').stderr).toMatch(/--splits.*single commas/);
+    const there = readFileSync(at('some', 'labels.csv'));
+    expect(convert('some', 'some', '--to', 'folder').stderr).toMatch(/--out to be another folder/);
+    expect(readFileSync(at('some', 'labels.csv'))).toEqual(there);
+  });
+
+  test('data without splits is converted once; images in no split are counted', () => {
+    photosAt('plain', 'images/a.png', 'images/b.png');
+    writeFileSync(at('plain', 'labels.csv'), 'file,labels\na.png,x\nb.png,y\n');
+    const { stdout, stderr } = convert('plain', 'plain-voc');
+    expect(stdout).toMatch(/^2 images .*\(voc layout, train\)/);
+    expect(stderr).toMatch(/no splits.*'train'/);
+    expect(listOf('plain-voc', 'train')).toEqual(['a', 'b']);
+    writeFileSync(at('plain', 'labels.csv'), 'file,labels,split\na.png,x,test\nb.png,y,\n');
+    expect(convert('plain', 'plain-test').stderr).toMatch(/1 images are in no split/);
+    expect(listOf('plain-test', 'test')).toEqual(['a']);
+    expect(level('plain', 'x', '--split', 'nope')).toMatchObject({ status: 1 });
+  });
+
+  test('COCO images without a region: left out and said, or taken on request; images/<split> is found', () => {
+    photosAt('coco', 'images/train/a.png', 'images/train/b.png');
+    const segmentation = [[0, 0, 3, 0, 3, 3]];
+    const images = ['a', 'b'].map((id, i) => ({ id: i, file_name: `${id}.png`, width: 4, height: 4 }));
+    const crowd = { segmentation: { size: [4, 4], counts: [0, 16] }, iscrowd: 1 };
+    const annotations = [
+      { id: 1, image_id: 0, category_id: 1, segmentation, iscrowd: 0 },
+      { id: 2, image_id: 1, category_id: 1, ...crowd },
+    ];
+    mkdirSync(at('coco', 'annotations'));
+    writeFileSync(
+      at('coco', 'annotations', 'instances_train.json'),
+      JSON.stringify({ images, annotations, categories: [{ id: 1, name: 'x' }] }),
+    );
+    const labelled = convert('coco', 'coco-voc');
+    expect(labelled.stderr).toMatch(/1 images have no region, or crowds alone.*--include all/);
+    expect(listOf('coco-voc', 'train')).toEqual(['a']);
+    expect(convert('coco', 'coco-all', '--include', 'all').stdout).toMatch(/^2 images/);
+    expect(listOf('coco-all', 'train')).toEqual(['a', 'b']);
+    expect(convert('plain', 'x', '--include', 'all')).toMatchObject({ status: 2 });
+    expect(level('coco', 'coco-maps', '--split', 'train').stdout).toMatch(/^2 maps/);
+  });
+});
+
+test('synthesize: numbers that are none are wrong use', () => {
+  for (const [option, value] of [
+    ['--seed', 'abc'],
+    ['--train', '0'],
+    ['--size', '3'],
+    ['--classes', '9'],
+  ]) {
+    const { status, stderr } = auxseg('data', 'synthesize', '--out', at('x'), option, value);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(new RegExp(`${option}.*'${value}'`));
+  }
 });

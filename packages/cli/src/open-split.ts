@@ -13,14 +13,14 @@ export type Layout = 'voc' | 'coco' | 'folder';
 
 /**
  * Opens one split of a data folder in a layout: for VOC a list, for COCO instances_<split>.json, for an own folder its split, or all of it
- * without one.
+ * without one. `leftOut` counts the images that `include` leaves out.
  */
 export async function openSplit(
   root: string,
   layout: Layout,
   split?: string,
   { labels = true, include }: { labels?: boolean; include?: 'labelled' | 'all' } = {},
-): Promise<Dataset> {
+): Promise<Dataset & { readonly leftOut?: number }> {
   switch (layout) {
     case 'coco':
       return openCocoDataset({
@@ -34,16 +34,21 @@ export async function openSplit(
   }
 }
 
-/** The splits that a data folder has; none where it is an own folder whose labels name none. */
-export async function listSplits(root: string, layout: Layout): Promise<readonly string[]> {
+/** The splits that a data folder has, none where the labels of an own folder name none, and how many of its images are in none of them. */
+export async function listSplits(
+  root: string,
+  layout: Layout,
+): Promise<{ names: readonly string[]; inNone: number }> {
   switch (layout) {
     case 'coco':
-      return listCocoSplits(root);
-    case 'folder':
-      return (await openFolderDataset({ root, unlabelled: 'skip' })).splits;
+      return { names: await listCocoSplits(root), inNone: 0 };
+    case 'folder': {
+      const all = await openFolderDataset({ root, unlabelled: 'skip' });
+      return { names: all.splits, inNone: all.ids.filter((id) => all.splitOf(id) === '').length };
+    }
     case 'voc': {
       const lists = await listFolder(join(root, 'ImageSets', 'Segmentation'));
-      return lists.flatMap((name) => /^([^.].*)\.txt$/.exec(name)?.[1] ?? []).sort();
+      return { names: lists.flatMap((name) => /^([^.].*)\.txt$/.exec(name)?.[1] ?? []).sort(), inNone: 0 };
     }
   }
 }

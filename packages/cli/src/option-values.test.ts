@@ -3,7 +3,9 @@ import { nameList, numberIn, wholeNumber } from './option-values.js';
 
 test('numbers within their range, and nothing else', () => {
   expect(wholeNumber(0)('12')).toBe(12);
-  expect(wholeNumber(Number.MIN_SAFE_INTEGER)('-3')).toBe(-3);
+  expect(wholeNumber()('-3')).toBe(-3);
+  expect(() => wholeNumber(1)('0')).toThrow('Expected a whole number from 1.');
+  expect(() => wholeNumber()('1e400')).toThrow('Expected a whole number.');
   expect(numberIn(0, 1)('0.25')).toBe(0.25);
   for (const text of ['abc', '', ' ', '1.5', '1e3', '-1', '0x10', 'NaN', '7'])
     expect(() => wholeNumber(0, 6)(text)).toThrow('Expected a whole number in 0..6.');

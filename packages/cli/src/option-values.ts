@@ -1,12 +1,13 @@
 import { InvalidArgumentError } from 'commander';
 
 /** Reads an option's text as a whole number in min..max; commander names the option where it is none. */
-export function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
-  const range = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `in ${min}..${max}`;
+export function wholeNumber(min = -Infinity, max = Infinity): (text: string) => number {
+  const range = max < Infinity ? ` in ${min}..${max}` : min > -Infinity ? ` from ${min}` : '';
   return (text) => {
     const value = Number(text);
-    if (/^[+-]?\d+$/.test(text.trim()) && value >= min && value <= max) return value;
-    throw new InvalidArgumentError(`Expected a whole number ${range}.`);
+    if (/^-?\d+$/.test(text.trim()) && Number.isSafeInteger(value) && value >= min && value <= max)
+      return value;
+    throw new InvalidArgumentError(`Expected a whole number${range}.`);
   };
 }
 

@@ -1,7 +1,6 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-
-const IMAGE_PATTERN = /\.(jpe?g|png|webp|tiff?|bmp|avif)$/i;
+import { isImageName } from './is-image-name.js';
 
 /**
  * Paths of the image files below a folder, relative to it, with '/', sorted; hidden files and what lies below `except` left out. Links are followed. A
@@ -24,7 +23,7 @@ export async function listImageFiles(folder: string, except?: string): Promise<s
           )
         : entry.isDirectory();
       if (isFolder) await visit(file, [...above, real]);
-      else if (IMAGE_PATTERN.test(entry.name)) paths.push(relative(folder, file).split(sep).join('/'));
+      else if (isImageName(entry.name)) paths.push(relative(folder, file).split(sep).join('/'));
     }
   };
   await visit(folder, []);

@@ -44,6 +44,8 @@ export interface CocoDataset extends Dataset {
   imageSource(id: string): { type: 'file'; file: string };
   /** COCO's category id of each class. */
   readonly categoryIds: readonly number[];
+  /** How many images `include` leaves out. */
+  readonly leftOut: number;
   /** Closes the annotation file. */
   close(): Promise<void>;
 }
@@ -198,6 +200,7 @@ export async function openCocoDataset(options: CocoDatasetOptions): Promise<Coco
   regions.length = 0;
 
   let ids: string[];
+  let leftOut = 0;
   if (options.listFile) {
     const text = await readTextFile(options.listFile, 'a list of images', 'Check the path.');
     ids = parseList(text, options.listFile).map(({ id, image }) => {
@@ -215,6 +218,7 @@ export async function openCocoDataset(options: CocoDatasetOptions): Promise<Coco
     });
   } else {
     ids = [...byId].filter(([, e]) => options.include === 'all' || e.hasRegion).map(([id]) => id);
+    leftOut = byId.size - ids.length;
   }
   if (ids.length === 0)
     throw new DatasetError(
@@ -293,6 +297,7 @@ export async function openCocoDataset(options: CocoDatasetOptions): Promise<Coco
     classes,
     categoryIds: classes.map((name) => categories[names.indexOf(name)].id),
     ids,
+    leftOut,
     imageFile,
     imageSource: (id) => ({ type: 'file', file: imageFile(id) }),
     imageLabels: (id) => entryOf(id).labels.slice(),

@@ -3,7 +3,6 @@ import { resolve } from 'node:path';
 import {
   checkData,
   type DataReport,
-  type Dataset,
   parsePalette,
   recogniseLayout,
   repairMasks,
@@ -151,20 +150,27 @@ export async function convert(dir: string, options: ConvertOptions): Promise<voi
   const layout = options.from ?? (await recogniseLayout(dir));
   if (include !== undefined && layout !== 'coco')
     throw new CliUsageError(`Expected --include only with data in COCO layout, this is ${layout}.`);
-  const names = options.splits ?? (await listSplits(dir, layout));
-  const splits: Record<string, Dataset> = {};
+  const { names, inNone } = options.splits
+    ? { names: options.splits, inNone: 0 }
+    : await listSplits(dir, layout);
+  const splits: Record<string, Awaited<ReturnType<typeof openSplit>>> = {};
   for (const name of names) splits[name] = await openSplit(dir, layout, name, { include });
   if (names.length === 0) {
     terminal.note("The data has no splits: all of it becomes 'train'.");
     splits['train'] = await openSplit(dir, layout);
-  }
+  } else if (inNone > 0) terminal.note(`${inNone} images are in no split: left out.`);
+  const leftOut = Object.values(splits).reduce((n, split) => n + (split.leftOut ?? 0), 0);
+  if (leftOut > 0)
+    terminal.note(
+      `${leftOut} images have no region, or crowds alone: left out (--include all takes them, without labels).`,
+    );
   const result = await writeDataset({
     splits,
     out,
     layout: to,
     onProgress: progressOf(terminal, 'convert'),
   });
-  terminal.printJson({ ...result, splits: Object.keys(splits), out });
+  terminal.printJson({ ...result, splits: Object.keys(splits), leftOut, out });
   const { images, masks, unlabelled, labelsLost, ignoredPixelsLost } = result;
   terminal.print(
     `${images} images and ${masks} masks in ${out} (${to} layout, ${Object.keys(splits).join(', ')})`,

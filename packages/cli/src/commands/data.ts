@@ -28,7 +28,7 @@ export function addDataCommands(program: Command, signal: AbortSignal): void {
     .option('--val <n>', 'validation images', wholeNumber(1, 1e6), 100)
     .option('--size <px>', 'side of the images', wholeNumber(32, 4096), 96)
     .option('--classes <n>', 'classes, 2 to 6', wholeNumber(2, 6), 4)
-    .option('--seed <n>', 'seed of the scenes', wholeNumber(Number.MIN_SAFE_INTEGER), 0)
+    .option('--seed <n>', 'seed of the scenes', wholeNumber(), 0)
     .option('--json', 'print the result as JSON')
     .addHelpText('after', example('auxseg data synthesize --out toys --layout coco --train 100 --val 20'))
     .action(async (options: SynthesizeCommandOptions) => (await actions()).synthesize(options));
