@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -246,6 +247,11 @@ describe('checkData: what was once passed over', () => {
     writeFileSync(join(voc, 'Annotations/a.xml'), vocXml('cat'));
     const missing = await checkData({ root: voc, ...options, splits: ['nope', 'train'] });
     expect(finding(missing, 'missing-split')?.examples[0]).toMatch(/nope\.txt, found none/);
+    // Missing images of any name leave the others checked.
+    writeFileSync(join(voc, 'ImageSets/Segmentation/train.txt'), 'a\nJPEGImages/b.gif\n');
+    const rest = await checkData({ root: voc, ...options });
+    expect(finding(rest, 'missing-image')?.examples).toEqual([join(voc, 'JPEGImages/b.gif')]);
+    expect(rest.splits).toEqual({ train: 1 });
     rmSync(join(voc, 'ImageSets/Segmentation/train.txt'));
     expect(codes(await checkData({ root: voc, ...options }))).toEqual(['missing-split', 'unlisted-image']);
   });
@@ -441,6 +447,11 @@ test('repairMasks writes what can be repaired, copies what is right, and lists t
   await expect(repairMasks({ root: join(root, 'nowhere'), out })).rejects.toMatchObject({
     code: 'missing-file',
   });
+  // A link to itself is there and cannot be read, by root neither.
+  const looped = join(root, 'looped');
+  mkdirSync(looped);
+  symlinkSync('masks', join(looped, 'masks'));
+  await expect(repairMasks({ root: looped, out })).rejects.toThrow(/masks, which cannot be read: ELOOP/);
   expect(() => parsePalette('background', 'p')).toThrow(/line 1 of p.*"background"/);
   expect(() => parsePalette('0 0 300', 'p')).toThrow(/line 1/);
   expect(() => parsePalette('\n', 'p')).toThrow(/found 0/);

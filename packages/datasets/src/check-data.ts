@@ -5,6 +5,7 @@ import { DatasetError, type DatasetErrorCode } from './dataset-error.js';
 import { fileError } from './file-error.js';
 import { type InspectJob, inspectSample, type SampleInspection } from './inspect-sample.js';
 import { createFolderListing, listFolder } from './list-folder.js';
+import { listVocSplits } from './list-voc-splits.js';
 import { listCocoSplits, locateCocoSplit } from './locate-coco-split.js';
 import { mapConcurrently } from './map-concurrently.js';
 import { openCocoDataset } from './open-coco-dataset.js';
@@ -399,17 +400,12 @@ async function planVoc(
   signal: AbortSignal | undefined,
 ): Promise<PlannedSplit[]> {
   const folder = join(root, 'ImageSets/Segmentation');
-  const names = (path: string): Promise<string[]> =>
-    listFolder(path).catch((error) => {
+  const told = (names: Promise<string[]>): Promise<string[]> =>
+    names.catch((error) => {
       reportOpening(error, '', report);
       return [];
     });
-  const lists =
-    wanted ??
-    (await names(folder))
-      .filter((f) => f.endsWith('.txt'))
-      .map((f) => f.slice(0, -4))
-      .sort();
+  const lists = wanted ?? (await told(listVocSplits(root)));
   if (lists.length === 0)
     report('missing-split', `Expected lists <split>.txt of one id on each line in ${folder}, found none`);
   const listing = createFolderListing();
@@ -452,7 +448,7 @@ async function planVoc(
         }
         const missing = reportOpening(error, name, report);
         if (code === 'missing-file' && missing.length > 0)
-          for (const path of missing) gone.add(basename(path, extname(path)));
+          for (const id of (error as DatasetError).details['ids'] as string[]) gone.add(id);
         else if (code === 'missing-labels' && missing.length > 0)
           for (const id of missing) unlabelled.add(id);
         else labelled = false;
@@ -483,10 +479,10 @@ async function planVoc(
     if (samples.length === 0) continue;
     plans.push({ name, dataset, samples, labelsFromMasks });
   }
-  const present = await names(join(root, 'JPEGImages'));
+  const present = await told(listFolder(join(root, 'JPEGImages')));
   const stems = new Set(present.map((file) => basename(file, extname(file))));
   for (const folder of ['SegmentationClass', 'SegmentationClassAug']) {
-    for (const file of (await names(join(root, folder))).sort())
+    for (const file of (await told(listFolder(join(root, folder)))).sort())
       if (/\.png$/i.test(file) && !file.startsWith('.') && !stems.has(basename(file, extname(file))))
         report('mask-without-image', join(root, folder, file));
   }

@@ -213,6 +213,8 @@ describe('openCocoDataset', () => {
     const listFile = join(data, 'list.txt');
     writeFileSync(listFile, 'y/a.jpg\n2\n');
     expect((await open([region(0), region(1)], { listFile })).ids).toEqual(['y__a', 'b']);
+    writeFileSync(listFile, 'a.jpg\n');
+    await expect(open([region(0)], { listFile })).rejects.toThrow(/"a" is not there/);
     await some.close();
   });
 

@@ -138,7 +138,10 @@ export async function openCocoDataset(options: CocoDatasetOptions): Promise<Coco
         const entry = { fileName, width, height, regions: [], labels, hasRegion: false, undrawn: 0 };
         images.set(number, entry);
         byId.set(id, entry);
-        otherNames.set(String(number), id).set(imageIdOf(basename(fileName)), id);
+        otherNames.set(String(number), id);
+        const plain = imageIdOf(basename(fileName));
+        // '' marks a name that images in several folders share.
+        if (plain !== id) otherNames.set(plain, otherNames.has(plain) ? '' : id);
       } else if (key === 'categories') {
         const id = integer(value, 'id', `the category at byte ${offset}`);
         const name = String(value['name']);
@@ -204,7 +207,7 @@ export async function openCocoDataset(options: CocoDatasetOptions): Promise<Coco
       const names = [imageIdOf(image ?? id), id];
       const found =
         names.find((name) => byId.has(name)) ?? otherNames.get(id) ?? otherNames.get(String(Number(id)));
-      if (found === undefined) {
+      if (!found) {
         throw new DatasetError(
           'unknown-id',
           `Expected the ids of ${options.listFile} in ${file}, "${id}" is not there. Does the list belong to another split?`,

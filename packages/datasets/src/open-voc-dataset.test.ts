@@ -164,7 +164,7 @@ describe('openVocDataset', () => {
   });
 
   test('every bad input has an error that names file and remedy', async () => {
-    await expect(openVocDataset({ root, split: 'val' })).rejects.toThrow(/val\.txt.*holds train/);
+    await expect(openVocDataset({ root, split: 'val' })).rejects.toThrow(/val\.txt.*splits there are: train/);
     await expect(openVocDataset({ root })).rejects.toThrow(/split or a listFile/);
     await expect(openVocDataset({ root, split: 'train', classes: ['cta'] })).rejects.toMatchObject({
       code: 'unknown-class',

@@ -4,7 +4,8 @@ import { type LabelMap, readClassLabelsNpy } from '@auxseg/formats';
 import { DatasetError } from './dataset-error.js';
 import { fileError } from './file-error.js';
 import { IMAGE_EXTENSIONS } from './is-image-name.js';
-import { createFolderListing, listFolder } from './list-folder.js';
+import { createFolderListing } from './list-folder.js';
+import { listVocSplits } from './list-voc-splits.js';
 import { mapConcurrently } from './map-concurrently.js';
 import { type ListEntry, parseList } from './parse-list.js';
 import { parseVocAnnotation } from './parse-voc-annotation.js';
@@ -72,7 +73,7 @@ interface ImageLabelsJson {
  * Mask values are mapped to 1..K in the order of `classes`: through `vocIds` of image-labels.json when it is there, else by their place in VOC's
  * list of 20. A VOC class outside the chosen classes becomes background (0): it is none of the classes asked for. Any other
  * value is an error in `truth`. 255 stays 255.
- * @throws DatasetError 'missing-file', 'empty-list', 'bad-list', 'missing-labels', 'bad-labels', 'unknown-class', 'bad-option'.
+ * @throws DatasetError 'missing-file', 'unreadable-file', 'bad-encoding', 'empty-list', 'bad-list', 'missing-labels', 'bad-labels', 'unknown-class', 'bad-option'.
  */
 export async function openVocDataset(options: VocDatasetOptions): Promise<VocDataset> {
   const root = resolve(options.root);
@@ -190,12 +191,12 @@ async function readEntries(root: string, options: VocDatasetOptions): Promise<Li
     );
   }
   const file = listName(root, options);
-  const names = (await listFolder(dirname(file)))
-    .filter((n) => n.endsWith('.txt'))
-    .map((n) => n.slice(0, -4));
-  const remedy = names.length
-    ? `The folder holds ${names.slice(0, 8).join(', ')}.`
-    : `Give --data the folder that holds ${IMAGE_FOLDER} and ImageSets.`;
+  const names = options.listFile ? [] : await listVocSplits(root);
+  const remedy = options.listFile
+    ? 'Check the path.'
+    : names.length > 0
+      ? `The splits there are: ${names.join(', ')}.`
+      : `Give --data the folder that holds ${IMAGE_FOLDER} and ImageSets.`;
   return parseList(await readTextFile(file, 'an image list', remedy), file);
 }
 
@@ -206,20 +207,23 @@ async function locateImages(
 ): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   const missing: string[] = [];
+  const ids: string[] = [];
   for (const entry of entries) {
     const path = join(root, entry.image ?? `${IMAGE_FOLDER}/${entry.id}`);
     const names = await listing(dirname(path));
     const candidates = entry.image ? [''] : EXTENSIONS;
     const extension = candidates.find((x) => names.has(basename(path) + x));
-    if (extension === undefined) missing.push(entry.image ? path : `${path}.jpg`);
-    else files.set(entry.id, path + extension);
+    if (extension === undefined) {
+      missing.push(entry.image ? path : `${path}.jpg`);
+      ids.push(entry.id);
+    } else files.set(entry.id, path + extension);
   }
   if (missing.length > 0) {
     throw new DatasetError(
       'missing-file',
       `Expected ${entries.length} images below ${root}, ${missing.length} of them are missing: ${missing.slice(0, 3).join(', ')}` +
         `${missing.length > 3 ? ', ...' : ''}. Copy them there or remove their ids from the list.`,
-      { root, missing },
+      { root, missing, ids },
     );
   }
   return files;
