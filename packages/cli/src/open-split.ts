@@ -1,8 +1,7 @@
-import { join } from 'node:path';
 import {
   type Dataset,
   listCocoSplits,
-  listFolder,
+  listVocSplits,
   locateCocoSplit,
   openCocoDataset,
   openFolderDataset,
@@ -46,9 +45,7 @@ export async function listSplits(
       const all = await openFolderDataset({ root, unlabelled: 'skip' });
       return { names: all.splits, inNone: all.ids.filter((id) => all.splitOf(id) === '').length };
     }
-    case 'voc': {
-      const lists = await listFolder(join(root, 'ImageSets', 'Segmentation'));
-      return { names: lists.flatMap((name) => /^([^.].*)\.txt$/.exec(name)?.[1] ?? []).sort(), inNone: 0 };
-    }
+    case 'voc':
+      return { names: await listVocSplits(root), inNone: 0 };
   }
 }

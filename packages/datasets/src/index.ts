@@ -17,7 +17,6 @@ export { hasTruth } from './has-truth.js';
 export { imageIdOf } from './image-id.js';
 export { IMAGE_EXTENSIONS, isImageName } from './is-image-name.js';
 export { type IterateImagesOptions, iterateImages } from './iterate-images.js';
-export { listFolder } from './list-folder.js';
 export { listImageFiles } from './list-image-files.js';
 export { listVocSplits } from './list-voc-splits.js';
 export { type CocoSplit, listCocoSplits, locateCocoSplit } from './locate-coco-split.js';
