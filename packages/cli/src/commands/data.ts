@@ -76,7 +76,7 @@ export function addDataCommands(program: Command, signal: AbortSignal): void {
     .command('saliency')
     .description('make saliency maps of a data set; goes on where it stopped')
     .argument('<dir>', 'data set in VOC or COCO layout, own folder, or any folder of images')
-    .requiredOption('--out <dir>', 'folder for sal/<id>.png, 8-bit grey')
+    .requiredOption('--out <dir>', 'folder for sal/<id>.png, 8-bit grey, and saliency.json, what made them')
     .addOption(
       new Option('--source <name>', 'where the maps come from')
         .choices(['unsupervised', 'files', 'prediction', 'constant', 'combine', 'oracle'])
