@@ -247,10 +247,28 @@ stages: 1
     expect(auxseg('run', recipe, '--data', data, '--out', at('locked', 'run')).stderr).toMatch(/EACCES/);
   });
 
+  test('masks are optional: without any a run trains and says that it is not scored', () => {
+    const root = spoilt('no-masks', (copy) => rmSync(join(copy, 'SegmentationClass'), { recursive: true }));
+    const { status, stderr } = run(root);
+    expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stderr).toMatch(/6 training images, 0 of them with masks.*2 for validation, 0 with masks/);
+    expect(stderr).toMatch(/labels-0: .*not scored: no masks.*predict: .*not scored: no masks/s);
+  });
+
   test('initial weights that are missing, and of another network', () => {
     const { stderr } = run(data, '--set', 'network.backbone.weights=nowhere.safetensors');
     expect(stderr).toMatch(/'nowhere\.safetensors' in one of/);
   });
+});
+
+test('predict: two images of one name would be one file; numbers are numbers', () => {
+  mkdirSync(at('photos'));
+  for (const name of ['a.jpg', 'a.png', '._a.jpg']) writeFileSync(at('photos', name), '');
+  const predict = (...more: string[]) =>
+    auxseg('predict', '--weights', 'x', '--images', at('photos'), '--out', at('p'), ...more);
+  expect(predict()).toMatchObject({ status: 2 });
+  expect(predict().stderr).toMatch(/got a\.jpg and a\.png: both predictions would be a\.png/);
+  expect(predict('--long-side', 'abc').stderr).toMatch(/--long-side.*'abc'.*whole number from 0/s);
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

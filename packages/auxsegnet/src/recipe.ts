@@ -17,6 +17,8 @@ const datasetSchema = z.strictObject({
   val: z.string().default('val'),
   /** Keep only these foreground classes. */
   classes: z.array(z.string()).optional(),
+  /** COCO only: 'labelled' (default) leaves out images without a region that is no crowd, 'all' keeps them. */
+  include: z.enum(['labelled', 'all']).optional(),
   /** Images are resized so that their longer side has this many pixels before anything else; 0 keeps them. */
   longSidePx: z.int().min(0).default(0),
   /** Worker threads that decode and augment; 0 does it in the main thread. */

@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -107,7 +108,7 @@ describe('checkData', () => {
       writeFileSync(join(base, `ImageSets/Segmentation/${name}.txt`), ids.join('\n'));
     list('train', ['ok', 'cut', 'rgb', 'black', 'value', 'size', 'differs', 'nomask', 'gone', 'none']);
     list('val', ['copy', 'differs']);
-    list('broken', ['a b c']);
+    list('broken', ['ok', 'ok']);
     const report = await checkData({ root: base, workers: 0 });
     expect(report.ok).toBe(false);
     expect(codes(report)).toEqual([
@@ -210,6 +211,156 @@ describe('checkData', () => {
     expect(finding(withSplits, 'mask-without-image')?.examples).toEqual([join(own, 'masks/z.png')]);
     await expect(checkData({ root: join(root, 'nowhere') })).rejects.toThrow(/data folder at .*nowhere/);
   });
+
+  test('an own folder without splits is one set; missing splits, stray images and masks of other formats are told', async () => {
+    const own = join(root, 'own-unsplit');
+    mkdirSync(join(own, 'x'), { recursive: true });
+    mkdirSync(join(own, 'masks/x'), { recursive: true });
+    const photo = (i: number) => writeRgbPng({ width: 4, height: 4, data: new Uint8Array(48).fill(i) });
+    for (const [i, file] of ['x/a.png', 'x/b.png', 'stray.png'].entries())
+      writeFileSync(join(own, file), photo(i));
+    writeFileSync(join(own, 'masks/x/a.jpg'), Uint8Array.of(0xff, 0xd8, 0xff));
+    const report = await checkData({ root: own, workers: 0 });
+    expect(report.splits).toEqual({ all: 2 });
+    expect(finding(report, 'missing-labels')?.examples).toEqual([join(own, 'stray.png')]);
+    expect(finding(report, 'unreadable-mask')?.examples[0]).toMatch(/x\/a\.jpg: it is a JPEG/);
+    expect(finding(report, 'missing-mask')?.examples).toEqual([join(own, 'masks/x/b.png')]);
+    expect((await checkData({ root: own, workers: 0, splits: ['all'] })).splits).toEqual({ all: 2 });
+    const val = await checkData({ root: own, workers: 0, splits: ['val'] });
+    expect(finding(val, 'missing-split')?.examples[0]).toMatch(/split "val" in .*found no splits/);
+  });
+});
+
+describe('checkData: what was once passed over', () => {
+  const options = { workers: 0 };
+
+  test('a split that is not there, or no image read, is an error', async () => {
+    const coco = join(root, 'coco-splits');
+    await synthesizeDataset({ out: coco, counts: { train: 2 }, size: 40, classes: 2, layout: 'coco' });
+    const report = await checkData({ root: coco, ...options, splits: ['nope'] });
+    expect(report).toMatchObject({ ok: false, imagesRead: 0 });
+    expect(finding(report, 'missing-split')?.examples[0]).toMatch(
+      /instances_nope\.json.*splits there are: train/,
+    );
+    const voc = join(root, 'voc-splits');
+    await writeVocFolder(voc, [{ id: 'a', width: 4, height: 4, values: [8] }]);
+    writeFileSync(join(voc, 'Annotations/a.xml'), vocXml('cat'));
+    const missing = await checkData({ root: voc, ...options, splits: ['nope', 'train'] });
+    expect(finding(missing, 'missing-split')?.examples[0]).toMatch(/nope\.txt, found none/);
+    // Missing images of any name leave the others checked.
+    writeFileSync(join(voc, 'ImageSets/Segmentation/train.txt'), 'a\nJPEGImages/b.gif\n');
+    const rest = await checkData({ root: voc, ...options });
+    expect(finding(rest, 'missing-image')?.examples).toEqual([join(voc, 'JPEGImages/b.gif')]);
+    expect(rest.splits).toEqual({ train: 1 });
+    rmSync(join(voc, 'ImageSets/Segmentation/train.txt'));
+    expect(codes(await checkData({ root: voc, ...options }))).toEqual(['missing-split', 'unlisted-image']);
+  });
+
+  test('each mask that a list names is read, whichever list comes last', async () => {
+    const voc = join(root, 'two-folders');
+    await writeVocFolder(voc, [{ id: 'a', width: 4, height: 4, values: [0, 8] }]);
+    writeFileSync(join(voc, 'Annotations/a.xml'), vocXml('cat'));
+    mkdirSync(join(voc, 'SegmentationClassAug'));
+    copyFileSync(join(voc, 'SegmentationClass/a.png'), join(voc, 'SegmentationClassAug/a.png'));
+    writeFileSync(
+      join(voc, 'SegmentationClass/a.png'),
+      writeIndexedPng({ width: 4, height: 4, data: new Uint8Array(16).fill(77) }),
+    );
+    const lists = join(voc, 'ImageSets/Segmentation');
+    writeFileSync(join(lists, 'train.txt'), '/JPEGImages/a.jpg /SegmentationClass/a.png\n');
+    writeFileSync(join(lists, 'train_aug.txt'), '/JPEGImages/a.jpg /SegmentationClassAug/a.png\n');
+    const report = await checkData({ root: voc, ...options });
+    expect(report.imagesRead).toBe(1);
+    expect(finding(report, 'mask-value')?.examples).toEqual([`${join(voc, 'SegmentationClass/a.png')}: 77`]);
+  });
+
+  test('what is there and cannot be read is not called absent', async () => {
+    const voc = join(root, 'unreadable');
+    await writeVocFolder(
+      voc,
+      ['a', 'b', 'c'].map((id) => ({ id, width: 4, height: 4, values: [8] })),
+    );
+    for (const id of ['a', 'b', 'c']) writeFileSync(join(voc, `Annotations/${id}.xml`), vocXml('cat'));
+    // Folders in the place of files cannot be read either, and unlike permissions they stop root too.
+    for (const file of ['JPEGImages/a.jpg', 'SegmentationClass/b.png']) {
+      rmSync(join(voc, file));
+      mkdirSync(join(voc, file));
+    }
+    const report = await checkData({ root: voc, ...options });
+    const places = finding(report, 'unreadable-file')?.examples;
+    expect(places).toHaveLength(2);
+    for (const place of places ?? []) expect(place).toMatch(/[ab]\.(jpg|png), which cannot be read: EISDIR/);
+    mkdirSync(join(voc, 'ImageSets/Segmentation/val.txt'));
+    const lists = await checkData({ root: voc, ...options, splits: ['val'] });
+    expect(codes(lists)).toEqual(['unreadable-file']);
+  });
+
+  test('labels from masks: a mask in colour is told as such, the others still count', async () => {
+    const voc = join(root, 'mask-labels');
+    const size = { width: 4, height: 4 };
+    await writeVocFolder(
+      voc,
+      ['a', 'b'].map((id) => ({ id, ...size, values: [0, 8] })),
+    );
+    rmSync(join(voc, 'Annotations'), { recursive: true });
+    const file = join(voc, 'SegmentationClass/b.png');
+    writeFileSync(file, writeRgbPng({ ...size, data: new Uint8Array(48) }));
+    const report = await checkData({ root: voc, ...options });
+    expect(codes(report)).toEqual(['empty-class', 'mask-not-indexed']);
+    expect(report.splits).toEqual({ train: 2 });
+    expect(report.classFrequency['train'][7]).toBe(1);
+  });
+
+  test('COCO: labels without a mask, stray and unusable annotations leave the rest checked', async () => {
+    const coco = join(root, 'coco-faults');
+    await synthesizeDataset({ out: coco, counts: { train: 4 }, size: 40, classes: 2, layout: 'coco' });
+    const file = join(coco, 'annotations/instances_train.json');
+    const json = JSON.parse(readFileSync(file, 'utf8'));
+    const name: string[] = json.images.map((i: { file_name: string }) => i.file_name.replace('.png', ''));
+    const region = (image: number, segmentation: unknown) => ({
+      id: 900 + image,
+      image_id: json.images[image].id,
+      category_id: json.categories[0].id,
+      segmentation,
+    });
+    json.annotations = [
+      region(0, []),
+      region(1, [[1, 1, 2, 2]]), // no pixel
+      region(2, { size: [40, 40], counts: [50, 50] }),
+      region(3, { size: [40, 40], counts: [0, 1600] }),
+      { ...region(3, []), image_id: 12345 },
+    ];
+    writeFileSync(file, JSON.stringify(json));
+    const report = await checkData({ root: coco, ...options });
+    expect(report.imagesRead).toBe(4);
+    expect(finding(report, 'missing-mask')?.examples[0]).toMatch(`${name[0]}.png: it has regions without`);
+    expect(finding(report, 'label-mask-disagreement')?.examples).toEqual([
+      `${name[1]}: labels [stripes], mask []`,
+    ]);
+    expect(finding(report, 'unusable-annotation')?.examples).toEqual([
+      expect.stringMatching(/image 12345, which is not listed/),
+      expect.stringMatching(`annotation 902 of ${name[2]}\\.png.*got 100`),
+    ]);
+    expect(finding(report, 'unusable-annotation')?.repair).not.toMatch(/captions/);
+  });
+
+  test('many labels are cut; a signal ends the check', async () => {
+    const own = join(root, 'many');
+    mkdirSync(join(own, 'masks'), { recursive: true });
+    writeFileSync(join(own, 'a.png'), writeRgbPng({ width: 2, height: 2, data: new Uint8Array(12) }));
+    const mask = writeIndexedPng({ width: 2, height: 2, data: new Uint8Array(4) });
+    writeFileSync(join(own, 'masks/a.png'), mask);
+    const names = Array.from({ length: 20 }, (_, i) => `c${i + 10}`);
+    writeFileSync(join(own, 'labels.csv'), `file,labels\na.png,${names.join('|')}\n`);
+    const report = await checkData({ root: own, ...options });
+    expect(finding(report, 'label-mask-disagreement')?.examples).toEqual([
+      `a: labels [${names.slice(0, 8).join(', ')} and 12 more], mask []`,
+    ]);
+    const signal = AbortSignal.abort(new Error('Stopped'));
+    await expect(checkData({ root: own, ...options, signal })).rejects.toThrow('Stopped');
+    for (const workers of [Number.NaN, -1])
+      await expect(checkData({ root: own, workers })).rejects.toThrow(/workers to be an integer >= 0/);
+  });
 });
 
 test('repairMask looks colours up in the palette and names a colour that is none', () => {
@@ -296,6 +447,11 @@ test('repairMasks writes what can be repaired, copies what is right, and lists t
   await expect(repairMasks({ root: join(root, 'nowhere'), out })).rejects.toMatchObject({
     code: 'missing-file',
   });
+  // A link to itself is there and cannot be read, by root neither.
+  const looped = join(root, 'looped');
+  mkdirSync(looped);
+  symlinkSync('masks', join(looped, 'masks'));
+  await expect(repairMasks({ root: looped, out })).rejects.toThrow(/masks, which cannot be read: ELOOP/);
   expect(() => parsePalette('background', 'p')).toThrow(/line 1 of p.*"background"/);
   expect(() => parsePalette('0 0 300', 'p')).toThrow(/line 1/);
   expect(() => parsePalette('\n', 'p')).toThrow(/found 0/);

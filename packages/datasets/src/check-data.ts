@@ -1,16 +1,21 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { basename, extname, join, resolve } from 'node:path';
-import { DatasetError } from './dataset-error.js';
+import { basename, dirname, extname, join, resolve } from 'node:path';
+import { DatasetError, type DatasetErrorCode } from './dataset-error.js';
+import { fileError } from './file-error.js';
 import { type InspectJob, inspectSample, type SampleInspection } from './inspect-sample.js';
+import { createFolderListing, listFolder } from './list-folder.js';
+import { listVocSplits } from './list-voc-splits.js';
+import { listCocoSplits, locateCocoSplit } from './locate-coco-split.js';
 import { mapConcurrently } from './map-concurrently.js';
 import { openCocoDataset } from './open-coco-dataset.js';
-import { openFolderDataset } from './open-folder-dataset.js';
+import { ALL_IMAGES, type FolderDataset, openFolderDataset } from './open-folder-dataset.js';
 import { openVocDataset, type VocDataset } from './open-voc-dataset.js';
 import { parseList } from './parse-list.js';
+import { readTextFile } from './read-text-file.js';
 import { recogniseLayout } from './recognise-layout.js';
 import type { Dataset } from './types.js';
-import { createWorkerPool } from './worker-pool.js';
+import { createWorkerPool, MAX_WORKERS } from './worker-pool.js';
 
 /** One kind of problem, with all the places where it was seen. */
 export interface DataFinding {
@@ -24,8 +29,11 @@ export interface DataFinding {
 }
 
 export type DataFindingCode =
+  | 'missing-split'
   | 'unusable-list'
   | 'unusable-labels'
+  | 'unusable-annotation'
+  | 'unreadable-file'
   | 'missing-image'
   | 'missing-mask'
   | 'mask-without-image'
@@ -67,16 +75,19 @@ export interface CheckDataOptions {
   readonly root: string;
   /** Lists to check; default every list of the folder. */
   readonly splits?: readonly string[];
-  /** Worker threads; default all cores. */
+  /** Worker threads, at most 64, 0 = none; default all cores. */
   readonly workers?: number;
   readonly onProgress?: (done: number, total: number) => void;
+  /** Ends the check with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 interface Found {
   readonly severity: DataFinding['severity'];
   readonly message: string;
   readonly repair: string;
-  readonly places: string[];
+  /** A set: a file that stands in several lists is one place. */
+  readonly places: Set<string>;
 }
 
 const MAX_EXAMPLES = 20;
@@ -85,6 +96,12 @@ const MAX_NAMES = 8;
 
 // One place for the words, so that every finding says what to do about it.
 const FINDINGS: Record<DataFindingCode, Omit<Found, 'places'>> = {
+  'missing-split': {
+    severity: 'error',
+    message: 'Splits that are not there, or hold no images',
+    repair:
+      'Do what each line says. A split is a list in ImageSets/Segmentation, an annotations/instances_<split>.json, or a value of the split column: docs/formats.md#data-sets.',
+  },
   'unusable-list': {
     severity: 'error',
     message: 'A list cannot be used',
@@ -92,13 +109,24 @@ const FINDINGS: Record<DataFindingCode, Omit<Found, 'places'>> = {
   },
   'unusable-labels': {
     severity: 'error',
-    message: 'The image-level labels or annotations cannot be used',
-    repair: 'Correct the file named; see docs/formats.md for the layouts.',
+    message: 'The image-level labels cannot be used',
+    repair: 'Do what each line says; docs/formats.md#data-sets shows where labels lie.',
+  },
+  'unusable-annotation': {
+    severity: 'error',
+    message: 'Annotations that cannot be used',
+    repair: 'Do what each line says, in the file or in the tool that exported it.',
+  },
+  'unreadable-file': {
+    severity: 'error',
+    message: 'Files or folders that are there and cannot be read',
+    repair:
+      'Give yourself permission to read them (chmod -R u+rX DIR), or save them anew, as each line says.',
   },
   'missing-image': {
     severity: 'error',
     message: 'Ids or rows without an image',
-    repair: 'Copy the images there, or remove the ids from the list.',
+    repair: 'Copy the images there, or remove them from the list, the labels or the annotations.',
   },
   'missing-mask': {
     severity: 'warning',
@@ -151,7 +179,8 @@ const FINDINGS: Record<DataFindingCode, Omit<Found, 'places'>> = {
   'size-mismatch': {
     severity: 'error',
     message: 'Masks of another size than their image',
-    repair: 'Take image and mask from the same release; resize a mask with nearest neighbour only.',
+    repair:
+      'Take image and mask (or annotations) from the same release; resize a mask with nearest neighbour only.',
   },
   'label-mask-disagreement': {
     severity: 'warning',
@@ -189,7 +218,8 @@ const FINDINGS: Record<DataFindingCode, Omit<Found, 'places'>> = {
 /**
  * Reads a whole data folder once, in worker threads, and reports what is in it and what is wrong with it. The layout is recognised: VOC
  * (JPEGImages), COCO (annotations/instances_*.json), else one's own folder.
- * @throws DatasetError 'missing-file' when there is no such folder; everything else becomes a finding.
+ * @throws DatasetError 'missing-file' or 'unreadable-file' when there is no such folder or it may not be read, 'bad-option'; everything else becomes a
+ * finding.
  */
 export async function checkData(options: CheckDataOptions): Promise<DataReport> {
   const root = resolve(options.root);
@@ -201,36 +231,50 @@ export async function checkData(options: CheckDataOptions): Promise<DataReport> 
     throw new DatasetError('missing-file', `Expected a data folder at ${root}, found none. Check the path.`, {
       file: root,
     });
+  await listFolder(root);
+  const workers = options.workers ?? Math.min(MAX_WORKERS, availableParallelism());
+  if (!Number.isInteger(workers) || workers < 0) {
+    throw new DatasetError(
+      'bad-option',
+      `Expected the number of workers to be an integer >= 0, came ${workers}.`,
+      {
+        option: 'workers',
+        came: workers,
+      },
+    );
+  }
   const findings = new Map<DataFindingCode, Found>();
   const report: Report = (code, place) => {
-    const found = findings.get(code) ?? { ...FINDINGS[code], places: [] };
-    found.places.push(place);
+    const found = findings.get(code) ?? { ...FINDINGS[code], places: new Set() };
+    found.places.add(place);
     findings.set(code, found);
   };
   const layout = await recogniseLayout(root);
   const splits =
     layout === 'voc'
-      ? await planVoc(root, options.splits, report)
+      ? await planVoc(root, options.splits, report, options.signal)
       : layout === 'coco'
-        ? await planCoco(root, options.splits, report)
+        ? await planCoco(root, options.splits, report, options.signal)
         : await planFolder(root, options.splits, report);
 
-  // One inspection per image file, however many lists hold it.
+  // One inspection of each image with each of its masks, however many lists hold them.
   const samples = new Map<string, PlannedSample>();
-  for (const split of splits) for (const s of split.samples) samples.set(s.key, s);
-  const workers = options.workers ?? availableParallelism();
+  for (const split of splits) for (const s of split.samples) samples.set(pairOf(s), s);
+  if (samples.size === 0 && ![...findings.values()].some((f) => f.severity === 'error'))
+    report('missing-split', `Expected images below ${root} that a split names, found none`);
   const pool = workers > 0 ? createWorkerPool(workers) : null;
-  const keys = [...samples.keys()];
   const inspections = new Map<string, SampleInspection>();
   // COCO's regions are rasterised after the images have been read.
   const rasters = layout === 'coco' ? splits.reduce((n, s) => n + s.samples.length, 0) : 0;
   let done = 0;
-  const progress = (): void => options.onProgress?.(++done, keys.length + rasters);
+  const progress = (): void => {
+    options.signal?.throwIfAborted();
+    options.onProgress?.(++done, samples.size + rasters);
+  };
   try {
-    await mapConcurrently(keys, Math.max(1, 2 * workers), async (key) => {
-      const { id, image, mask } = samples.get(key) as PlannedSample;
+    await mapConcurrently([...samples], Math.max(1, 2 * workers), async ([pair, { id, image, mask }]) => {
       const job: InspectJob = { kind: 'inspect', id, image, mask };
-      inspections.set(key, await (pool ? pool.submit(job).result : inspectSample(job)));
+      inspections.set(pair, await (pool ? pool.submit(job).result : inspectSample(job)));
       progress();
     });
   } finally {
@@ -238,22 +282,27 @@ export async function checkData(options: CheckDataOptions): Promise<DataReport> 
   }
 
   const classes = splits.find((s) => s.dataset)?.dataset?.classes ?? [];
-  for (const key of keys)
-    judge(samples.get(key) as PlannedSample, inspections.get(key) as SampleInspection, classes, report);
   const pixels = new Map<number, number>();
-  for (const key of keys) countPixels(samples.get(key) as PlannedSample, inspections.get(key), pixels);
-  await checkCocoTruth(splits, inspections, report, pixels, progress);
+  for (const [pair, sample] of samples) {
+    const seen = inspections.get(pair) as SampleInspection;
+    judge(sample, seen, classes, report);
+    countPixels(sample, seen, pixels);
+  }
+  await checkCocoTruth(splits, inspections, classes, report, pixels, progress);
   findDuplicates(splits, inspections, report);
 
   const classFrequency: Record<string, number[]> = {};
   const coOccurrence = classes.map(() => new Array<number>(classes.length).fill(0));
   const counted = new Set<string>();
-  for (const { name, dataset, samples: own } of splits) {
+  for (const { name, dataset, samples: own, labelsFromMasks } of splits) {
     const frequency = new Array<number>(classes.length).fill(0);
-    for (const { key, labels } of own) {
+    for (const sample of own) {
+      const { key, id } = sample;
+      const inMask = labelsFromMasks ? classesInMask(sample, inspections.get(pairOf(sample))) : null;
+      const labels = sample.labels ?? (inMask && classes.map((_, k) => Number(inMask.has(k + 1))));
       if (!labels) continue;
       const present = classes.flatMap((_, k) => (labels[k] ? [k] : []));
-      if (present.length === 0) report('unlabelled-image', `${name}: ${samples.get(key)?.id}`);
+      if (present.length === 0) report('unlabelled-image', `${name}: ${id}`);
       for (const k of present) frequency[k]++;
       if (counted.has(key)) continue;
       counted.add(key);
@@ -261,11 +310,7 @@ export async function checkData(options: CheckDataOptions): Promise<DataReport> 
     }
     classFrequency[name] = frequency;
     const empty = dataset ? classes.filter((_, k) => frequency[k] === 0) : [];
-    if (empty.length > 0) {
-      const shown = empty.slice(0, MAX_NAMES).join(', ');
-      const more = empty.length > MAX_NAMES ? ` and ${empty.length - MAX_NAMES} more` : '';
-      report('empty-class', `${name}: ${shown}${more}`);
-    }
+    if (empty.length > 0) report('empty-class', `${name}: ${shorten(empty)}`);
   }
 
   const total = [...pixels.values()].reduce((a, b) => a + b, 0);
@@ -273,8 +318,8 @@ export async function checkData(options: CheckDataOptions): Promise<DataReport> 
     code,
     ...words,
     repair: words.repair.replaceAll('DIR', options.root.replace(/\/+$/, '')),
-    count: places.length,
-    examples: places.slice(0, MAX_EXAMPLES),
+    count: places.size,
+    examples: [...places].slice(0, MAX_EXAMPLES),
   }));
   list.sort((a, b) => (a.severity === b.severity ? b.count - a.count : a.severity === 'error' ? -1 : 1));
   return {
@@ -287,7 +332,7 @@ export async function checkData(options: CheckDataOptions): Promise<DataReport> 
     pixelFrequency: total > 0 ? ['', ...classes].map((_, v) => (pixels.get(v) ?? 0) / total) : [],
     findings: list,
     ok: list.every((f) => f.severity !== 'error'),
-    imagesRead: keys.length,
+    imagesRead: new Set([...samples.values()].map(({ key }) => key)).size,
   };
 }
 
@@ -307,48 +352,70 @@ interface PlannedSample {
 interface PlannedSplit {
   readonly name: string;
   readonly dataset?: Dataset;
+  /** The labels are what the masks hold, as far as these can be read. */
+  readonly labelsFromMasks?: boolean;
   readonly samples: PlannedSample[];
+}
+
+/** An image with one of its masks: lists may name different masks of one image. */
+function pairOf({ key, mask }: PlannedSample): string {
+  return `${key}\n${mask ?? ''}`;
+}
+
+/** The first names of a list, and how many more there are. */
+function shorten(names: readonly string[]): string {
+  const more = names.length - MAX_NAMES;
+  return `${names.slice(0, MAX_NAMES).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 /** Sorts an error of opening a split into findings; missing files and labels are reported one by one. */
 function reportOpening(error: unknown, split: string, report: Report): string[] {
-  if (!(error instanceof DatasetError)) throw error;
+  if (!(error instanceof DatasetError)) {
+    const { errno, path } = error as NodeJS.ErrnoException;
+    if (errno === undefined) throw error;
+    return reportOpening(fileError(error, path ?? split, 'a file or folder', ''), split, report);
+  }
   const missing = (error.details['missing'] as string[] | undefined) ?? [];
-  if (error.code === 'missing-file' && missing.length > 0) {
+  if (missing.length > 0 && error.code === 'missing-file')
     for (const m of missing) report('missing-image', m);
-  } else if (error.code === 'missing-labels' && missing.length > 0) {
+  else if (missing.length > 0 && error.code === 'missing-labels')
     for (const m of missing) report('missing-labels', `${split}: ${m}`);
-  } else if (error.code === 'bad-list' || error.code === 'empty-list') report('unusable-list', error.message);
-  else report('unusable-labels', error.message);
+  else report(OPENING_FINDINGS[error.code] ?? 'unusable-labels', error.message);
   return missing;
 }
+
+const OPENING_FINDINGS: Partial<Record<DatasetErrorCode, DataFindingCode>> = {
+  'missing-file': 'missing-split',
+  'empty-list': 'missing-split',
+  'bad-list': 'unusable-list',
+  'bad-annotation': 'unusable-annotation',
+  'unreadable-file': 'unreadable-file',
+  'bad-encoding': 'unreadable-file',
+};
 
 async function planVoc(
   root: string,
   wanted: readonly string[] | undefined,
   report: Report,
+  signal: AbortSignal | undefined,
 ): Promise<PlannedSplit[]> {
-  const listFolder = join(root, 'ImageSets/Segmentation');
-  const lists =
-    wanted ??
-    (await readdir(listFolder).catch(() => [] as string[]))
-      .filter((f) => f.endsWith('.txt'))
-      .map((f) => f.slice(0, -4))
-      .sort();
-  if (lists.length === 0) report('unusable-list', `Expected lists in ${listFolder}, found none`);
-  const present = new Set(await readdir(join(root, 'JPEGImages')));
+  const folder = join(root, 'ImageSets/Segmentation');
+  const told = (names: Promise<string[]>): Promise<string[]> =>
+    names.catch((error) => {
+      reportOpening(error, '', report);
+      return [];
+    });
+  const lists = wanted ?? (await told(listVocSplits(root)));
+  if (lists.length === 0)
+    report('missing-split', `Expected lists <split>.txt of one id on each line in ${folder}, found none`);
+  const listing = createFolderListing();
   const listed = new Set<string>();
   const plans: PlannedSplit[] = [];
   for (const name of lists) {
-    const file = join(listFolder, `${name}.txt`);
-    const text = await readFile(file, 'utf8').catch(() => null);
-    if (text === null) {
-      report('unusable-list', `Expected a list at ${file}, found none`);
-      continue;
-    }
+    const file = join(folder, `${name}.txt`);
     let entries: ReturnType<typeof parseList>;
     try {
-      entries = parseList(text, file);
+      entries = parseList(await readTextFile(file, 'a list', 'Check its name.'), file);
     } catch (error) {
       reportOpening(error, name, report);
       continue;
@@ -359,7 +426,9 @@ async function planVoc(
     const unlabelled = new Set<string>();
     let dataset: VocDataset | undefined;
     let labelled = true;
+    let labelsFromMasks = false;
     for (let attempt = 0; attempt < 5 && !dataset; attempt++) {
+      signal?.throwIfAborted();
       const rest = entries.filter((e) => !gone.has(e.id) && !(labelled && unlabelled.has(e.id)));
       if (rest.length === 0) break;
       try {
@@ -370,25 +439,27 @@ async function planVoc(
           labelsFrom: labelled ? 'auto' : 'none',
         });
       } catch (error) {
-        const missing = reportOpening(error, name, report);
         const { code } = error as DatasetError;
+        // Only labels from masks open any; what is wrong with these, the inspection tells.
+        if (code === 'unreadable-mask' || code === 'unreadable-image' || code === 'size-mismatch') {
+          labelsFromMasks = true;
+          labelled = false;
+          continue;
+        }
+        const missing = reportOpening(error, name, report);
         if (code === 'missing-file' && missing.length > 0)
-          for (const path of missing) gone.add(basename(path, extname(path)));
+          for (const id of (error as DatasetError).details['ids'] as string[]) gone.add(id);
         else if (code === 'missing-labels' && missing.length > 0)
           for (const id of missing) unlabelled.add(id);
         else labelled = false;
       }
     }
     const samples: PlannedSample[] = [];
-    const masks = new Map<string, Set<string>>();
     const add = async (open: VocDataset, withLabels: boolean): Promise<void> => {
       for (const id of open.ids) {
         const mask = open.maskFile(id);
-        const folder = join(mask, '..');
-        if (!masks.has(folder)) masks.set(folder, new Set(await readdir(folder).catch(() => [] as string[])));
-        const names = masks.get(folder) as Set<string>;
-        const hasMask = names.has(basename(mask));
-        if (!hasMask && names.size > 0) report('missing-mask', mask);
+        const hasMask = open.hasTruth(id);
+        if (!hasMask && (await listing(dirname(mask))).size > 0) report('missing-mask', mask);
         const image = open.imageFile(id);
         samples.push({
           key: image,
@@ -406,11 +477,12 @@ async function planVoc(
     if (bare.length > 0)
       await add(await openVocDataset({ root, split: name, entries: bare, labelsFrom: 'none' }), false);
     if (samples.length === 0) continue;
-    plans.push({ name, dataset, samples });
+    plans.push({ name, dataset, samples, labelsFromMasks });
   }
-  const stems = new Set([...present].map((file) => basename(file, extname(file))));
+  const present = await told(listFolder(join(root, 'JPEGImages')));
+  const stems = new Set(present.map((file) => basename(file, extname(file))));
   for (const folder of ['SegmentationClass', 'SegmentationClassAug']) {
-    for (const file of (await readdir(join(root, folder)).catch(() => [] as string[])).sort())
+    for (const file of (await told(listFolder(join(root, folder)))).sort())
       if (/\.png$/i.test(file) && !file.startsWith('.') && !stems.has(basename(file, extname(file))))
         report('mask-without-image', join(root, folder, file));
   }
@@ -426,30 +498,17 @@ async function planCoco(
   root: string,
   wanted: readonly string[] | undefined,
   report: Report,
+  signal: AbortSignal | undefined,
 ): Promise<PlannedSplit[]> {
-  const folder = join(root, 'annotations');
-  const names = (await readdir(folder))
-    .flatMap((f) => /^instances_(.*)\.json$/.exec(f)?.[1] ?? [])
-    .filter((n) => !wanted || wanted.includes(n))
-    .sort();
   const plans: PlannedSplit[] = [];
-  for (const name of names) {
-    const candidates = [name, `images/${name}`, 'images'];
-    const folders = await Promise.all(
-      candidates.map((c) =>
-        readdir(join(root, c)).then(
-          () => c,
-          () => null,
-        ),
-      ),
-    );
-    const images = join(root, folders.find((c) => c !== null) ?? name);
+  for (const name of wanted ?? (await listCocoSplits(root))) {
     try {
       const dataset = await openCocoDataset({
-        annotations: join(folder, `instances_${name}.json`),
-        images,
+        ...(await locateCocoSplit(root, name)),
         include: 'all',
+        onProgress: () => signal?.throwIfAborted(),
         skipMissing: (file) => report('missing-image', file),
+        skipUnusable: (reason) => report('unusable-annotation', `${name}: ${reason}`),
       });
       plans.push({
         name,
@@ -473,87 +532,46 @@ async function planFolder(
   wanted: readonly string[] | undefined,
   report: Report,
 ): Promise<PlannedSplit[]> {
-  const plans: PlannedSplit[] = [];
-  let names = wanted ?? [];
-  const expected = new Set<string>();
-  let maskRoot = '';
-  if (!wanted) {
-    try {
-      const all = await openFolderDataset({
-        root,
-        unlabelled: 'skip',
-        onMissing: () => {},
-        onUnlabelled: (file) => report('missing-labels', file),
-      });
-      names = all.splits;
-      if (all.truth) {
-        maskRoot = join(root, 'masks');
-        for (const id of all.ids) for (const file of maskCandidates(root, all, id)) expected.add(file);
-      }
-      if (names.length > 0)
-        for (const id of all.ids)
-          if (!names.includes(all.splitOf(id))) report('unlisted-image', all.imageFile(id));
-    } catch (error) {
-      reportOpening(error, 'all', report);
-      return plans;
-    }
+  const isWanted = (split: string): boolean =>
+    !wanted || wanted.includes(split) || wanted.includes(ALL_IMAGES);
+  const open = (split: string, told: boolean): Promise<FolderDataset> =>
+    openFolderDataset({
+      root,
+      split,
+      unlabelled: 'skip',
+      onUnlabelled: (file) => told && report('missing-labels', file),
+      onMissing: (file, its) =>
+        told && isWanted(its) && report('missing-image', its ? `${file} (${its})` : file),
+    });
+  let all: FolderDataset;
+  try {
+    all = await open(ALL_IMAGES, true);
+  } catch (error) {
+    reportOpening(error, ALL_IMAGES, report);
+    return [];
   }
-  for (const name of names.length > 0 ? names : ['all']) {
+  const plans: PlannedSplit[] = [];
+  for (const name of wanted ?? (all.splits.length > 0 ? all.splits : [ALL_IMAGES])) {
     try {
-      const dataset = await openFolderDataset({
-        root,
-        split: names.length > 0 ? name : undefined,
-        unlabelled: 'skip',
-        onMissing: (file) => report('missing-image', `${file} (${name})`),
-        onUnlabelled: wanted ? (file) => report('missing-labels', file) : undefined,
+      const dataset = await open(name, false);
+      const samples = dataset.ids.map((id): PlannedSample => {
+        const image = dataset.imageFile(id);
+        const mask = dataset.hasTruth(id) ? dataset.maskFile(id) : undefined;
+        if (all.truth && mask === undefined) report('missing-mask', dataset.maskFile(id));
+        const labels = dataset.imageLabels(id);
+        return { key: image, id, image, mask, labels, mapping: dataset.maskMapping };
       });
-      const mapping = new Int16Array(256).fill(-1);
-      for (let k = 0; k <= dataset.classes.length; k++) mapping[k] = k;
-      mapping[255] = 255;
-      const samples: PlannedSample[] = [];
-      for (const id of dataset.ids) {
-        const candidates = dataset.truth ? maskCandidates(root, dataset, id) : [];
-        let mask: string | undefined;
-        for (const file of candidates) {
-          expected.add(file);
-          mask ??= await stat(file).then(
-            () => file,
-            () => undefined,
-          );
-        }
-        if (candidates.length > 0 && mask === undefined) report('missing-mask', candidates[0]);
-        samples.push({
-          key: dataset.imageFile(id),
-          id,
-          image: dataset.imageFile(id),
-          mask,
-          labels: dataset.imageLabels(id),
-          mapping,
-        });
-      }
       plans.push({ name, dataset, samples });
     } catch (error) {
       reportOpening(error, name, report);
     }
   }
-  if (maskRoot !== '') {
-    const found = await readdir(maskRoot, { withFileTypes: true, recursive: true });
-    for (const entry of found) {
-      const file = join(entry.parentPath, entry.name);
-      if (entry.isFile() && /\.png$/i.test(file) && !entry.name.startsWith('.') && !expected.has(file))
-        report('mask-without-image', file);
-    }
+  if (!wanted) {
+    if (all.splits.length > 0)
+      for (const id of all.ids) if (all.splitOf(id) === '') report('unlisted-image', all.imageFile(id));
+    for (const file of all.masksWithoutImage) report('mask-without-image', file);
   }
   return plans;
-}
-
-/** Where the mask of an image of one's own may lie: like the image's path, or by its id. */
-function maskCandidates(
-  root: string,
-  dataset: Awaited<ReturnType<typeof openFolderDataset>>,
-  id: string,
-): string[] {
-  return [...new Set([dataset.maskFile(id), join(root, 'masks', `${id}.png`)])];
 }
 
 function judge(
@@ -562,13 +580,15 @@ function judge(
   classes: readonly string[],
   report: Report,
 ): void {
-  if (seen.imageError)
+  if (seen.imageError?.code === 'unreadable-file') report('unreadable-file', seen.imageError.reason);
+  else if (seen.imageError)
     report(
       seen.imageError.code === 'missing-file' ? 'missing-image' : 'unreadable-image',
       `${sample.image}: ${seen.imageError.reason}`,
     );
   const header = seen.maskHeader;
-  if (seen.maskError) {
+  if (seen.maskError?.code === 'unreadable-file') report('unreadable-file', seen.maskError.reason);
+  else if (seen.maskError) {
     const colored =
       header &&
       (header.colorType === 'rgb' ||
@@ -581,7 +601,6 @@ function judge(
         ? `${sample.mask} (${header?.colorType}, ${header?.bitDepth} bits)`
         : `${sample.mask}: ${seen.maskError.reason}`,
     );
-    return;
   }
   if (!seen.mask || !sample.mapping) return;
   if (header?.colorType === 'grey') report('mask-without-palette', sample.mask as string);
@@ -600,17 +619,26 @@ function judge(
     );
     return;
   }
-  if (sample.labels) {
-    const inMask = new Set(
-      values.map((v) => (sample.mapping as Int16Array)[v]).filter((v) => v > 0 && v !== 255),
-    );
-    const differs = sample.labels.findIndex((l, k) => (l === 1) !== inMask.has(k + 1));
-    if (differs >= 0)
-      report(
-        'label-mask-disagreement',
-        `${sample.id}: labels [${classes.filter((_, k) => sample.labels?.[k] === 1).join(', ')}], mask [${classes.filter((_, k) => inMask.has(k + 1)).join(', ')}]`,
-      );
-  }
+  compareLabels(sample, classesInMask(sample, seen), classes, report);
+}
+
+/** The values 1..K of a mask that was read. */
+function classesInMask({ mapping }: PlannedSample, seen: SampleInspection | undefined): Set<number> | null {
+  if (!seen?.mask || !mapping) return null;
+  const values = Object.keys(seen.mask.counts).map((value) => mapping[Number(value)]);
+  return new Set(values.filter((value) => value > 0 && value !== 255));
+}
+
+function compareLabels(
+  { id, labels }: PlannedSample,
+  inMask: ReadonlySet<number> | null,
+  classes: readonly string[],
+  report: Report,
+): void {
+  if (!labels || !inMask || !labels.some((l, k) => (l === 1) !== inMask.has(k + 1))) return;
+  const labelled = classes.filter((_, k) => labels[k] === 1);
+  const drawn = classes.filter((_, k) => inMask.has(k + 1));
+  report('label-mask-disagreement', `${id}: labels [${shorten(labelled)}], mask [${shorten(drawn)}]`);
 }
 
 /** Adds a mask's pixels by label; values outside the classes and ignored ones are left out. */
@@ -630,6 +658,7 @@ function countPixels(
 async function checkCocoTruth(
   splits: readonly PlannedSplit[],
   inspections: ReadonlyMap<string, SampleInspection>,
+  classes: readonly string[],
   report: Report,
   pixels: Map<number, number>,
   progress: () => void,
@@ -637,24 +666,34 @@ async function checkCocoTruth(
   for (const { dataset, samples } of splits) {
     if (!dataset || !('categoryIds' in dataset)) continue;
     const coco = dataset as Awaited<ReturnType<typeof openCocoDataset>>;
-    for (const { id, key } of samples) {
+    for (const sample of samples) {
+      const { id, key } = sample;
+      progress();
+      if (!coco.truth) continue;
+      if (!coco.hasTruth(id)) {
+        report('missing-mask', `${key}: it has regions without a segmentation`);
+        continue;
+      }
       try {
         const { width, height, data } = await coco.truth(id);
         const histogram = new Uint32Array(256);
         for (let p = 0; p < data.length; p++) histogram[data[p]]++;
+        const inMask = new Set<number>();
         histogram.forEach((n, label) => {
-          if (n > 0) pixels.set(label, (pixels.get(label) ?? 0) + n);
+          if (n === 0) return;
+          pixels.set(label, (pixels.get(label) ?? 0) + n);
+          inMask.add(label);
         });
-        const image = inspections.get(key)?.image;
+        compareLabels(sample, inMask, classes, report);
+        const image = inspections.get(pairOf(sample))?.image;
         if (image && (image.width !== width || image.height !== height))
           report(
             'size-mismatch',
             `${key} is ${image.width}x${image.height}, its annotations say ${width}x${height}`,
           );
       } catch (error) {
-        report('unreadable-mask', `${id}: ${(error as Error).message}`);
+        reportOpening(error, id, report);
       }
-      progress();
     }
     await coco.close();
   }
@@ -668,9 +707,10 @@ function findDuplicates(
   const byHash = new Map<string, { key: string; id: string; splits: Set<string> }[]>();
   const splitsOf = new Map<string, string[]>();
   for (const { name, samples } of splits) {
-    for (const { key, id } of samples) {
+    for (const sample of samples) {
+      const { key, id } = sample;
       splitsOf.set(key, [...(splitsOf.get(key) ?? []), name]);
-      const hash = inspections.get(key)?.image?.hash;
+      const hash = inspections.get(pairOf(sample))?.image?.hash;
       if (!hash) continue;
       const same = byHash.get(hash) ?? [];
       byHash.set(hash, same);

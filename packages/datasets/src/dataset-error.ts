@@ -1,6 +1,8 @@
 /** What went wrong, as a value that a program can switch on. */
 export type DatasetErrorCode =
   | 'missing-file'
+  | 'unreadable-file'
+  | 'bad-encoding'
   | 'unreadable-image'
   | 'unreadable-mask'
   | 'size-mismatch'

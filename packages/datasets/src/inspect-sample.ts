@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { DatasetError } from './dataset-error.js';
-import { readImage, readImageBytes } from './read-image.js';
+import { fileError } from './file-error.js';
+import { readImage } from './read-image.js';
 import { decodeMask, type PngHeader, readPngHeader } from './read-mask.js';
 
 /** One image and its mask to look at. */
@@ -46,7 +48,7 @@ export async function inspectSample(job: InspectJob): Promise<SampleInspection> 
   };
   if (job.image !== undefined) {
     try {
-      const { width, height, data } = await readImage(job.image);
+      const { width, height, data } = await readImage(await readBytes(job.image));
       result.image = {
         width,
         height,
@@ -58,7 +60,7 @@ export async function inspectSample(job: InspectJob): Promise<SampleInspection> 
   }
   if (job.mask !== undefined) {
     try {
-      const bytes = await readImageBytes(job.mask);
+      const bytes = await readBytes(job.mask);
       result.maskHeader = readPngHeader(bytes) ?? undefined;
       const { width, height, data } = decodeMask(bytes, job.mask);
       const histogram = new Uint32Array(256);
@@ -73,4 +75,10 @@ export async function inspectSample(job: InspectJob): Promise<SampleInspection> 
     }
   }
   return result;
+}
+
+function readBytes(file: string): Promise<Uint8Array> {
+  return readFile(file).catch((error) => {
+    throw fileError(error, file, 'a file', '');
+  });
 }

@@ -1,5 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { DatasetError } from './dataset-error.js';
+import { fileError } from './file-error.js';
+import { utf16Of } from './read-text-file.js';
 
 /** One element of one of the wanted arrays. */
 export interface JsonElement {
@@ -21,11 +23,14 @@ const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
+const COMMA = 0x2c;
+const COLON = 0x3a;
 
 /**
  * Reads a JSON file whose top level is an object of arrays of objects, and calls `visit` with each element of the arrays named in `keys`, holding
  * one chunk of the file in memory at a time.
- * @throws DatasetError 'missing-file'; 'bad-annotation' when the text ends too early, nests wrongly or is no object.
+ * @throws DatasetError 'missing-file', 'unreadable-file'; 'bad-annotation' when the text ends too early, nests wrongly, is no object, or lacks a
+ * comma between the elements.
  */
 export async function streamJsonElements(
   file: string,
@@ -33,10 +38,10 @@ export async function streamJsonElements(
   visit: (element: JsonElement) => void,
   onBytes?: (read: number) => void,
 ): Promise<void> {
-  const bad = (reason: string, at: number): DatasetError =>
+  const bad = (reason: string, at: number, remedy = 'Export it or download it again, whole.'): DatasetError =>
     new DatasetError(
       'bad-annotation',
-      `Expected a JSON object of arrays (COCO's instances format) in ${file}: ${reason} at byte ${at}. Download it again.`,
+      `Expected a JSON object of arrays (COCO's instances format) in ${file}: ${reason} at byte ${at}. ${remedy}`,
       {
         file,
         byte: at,
@@ -56,11 +61,19 @@ export async function streamJsonElements(
   let base = 0;
   let started = false;
   let finished = false;
+  // What came last among the members of the document (1) and the elements of a wanted array (2).
+  const last: ('nothing' | 'item' | 'comma')[] = [];
+  const separates = (): boolean => depth === 1 || (depth === 2 && key !== null);
+  const beginItem = (at: number): void => {
+    if (last[depth] === 'item') throw bad('expected a comma', at);
+    last[depth] = 'item';
+  };
 
   try {
     for await (const chunk of createReadStream(file, {
       highWaterMark: CHUNK_BYTES,
     }) as AsyncIterable<Buffer>) {
+      if (base === 0 && utf16Of(chunk)) throw bad('found UTF-16 text', 0, 'Save it as UTF-8.');
       let from = inElement || collecting ? 0 : -1; // start of the part of this chunk to keep
       for (let i = 0; i < chunk.length; i++) {
         const c = chunk[i];
@@ -95,22 +108,25 @@ export async function streamJsonElements(
               const text = Buffer.concat(name).toString('utf8');
               key = c === OPEN_BRACKET && wanted.has(text) ? text : null;
             } else if (depth === 2 && key !== null) {
+              beginItem(base + i);
               inElement = true;
               elementOffset = base + i;
               from = i;
             }
-            depth++;
+            last[++depth] = 'nothing';
             break;
           case CLOSE_BRACE:
           case CLOSE_BRACKET:
+            if (separates() && last[depth] === 'comma')
+              throw bad('expected something after the comma', base + i);
             depth--;
             if (depth < 0) throw bad('found one bracket too many', base + i);
             if (depth === 0) finished = true;
             if (depth === 2 && inElement) {
-              const last = chunk.subarray(from, i + 1);
+              const end = chunk.subarray(from, i + 1);
               visit({
                 key: key as string,
-                bytes: parts.length ? Buffer.concat([...parts, last]) : last,
+                bytes: parts.length ? Buffer.concat([...parts, end]) : end,
                 offset: elementOffset,
               });
               inElement = false;
@@ -118,6 +134,14 @@ export async function streamJsonElements(
               partBytes = 0;
               from = -1;
             }
+            break;
+          case COLON:
+            if (depth === 1) beginItem(base + i);
+            break;
+          case COMMA:
+            if (!separates()) break;
+            if (last[depth] !== 'item') throw bad('found a comma too many', base + i);
+            last[depth] = 'comma';
             break;
           default:
         }
@@ -133,13 +157,8 @@ export async function streamJsonElements(
       onBytes?.(base);
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw new DatasetError(
-        'missing-file',
-        `Expected an annotation file at ${file}, found none. Check the path.`,
-        { file },
-      );
-    }
+    if ((error as NodeJS.ErrnoException).errno !== undefined)
+      throw fileError(error, file, 'an annotation file', 'Check the path.');
     throw error;
   }
   if (!finished) throw bad('the text ends too early', base);

@@ -37,7 +37,7 @@ describe('openVocDataset', () => {
     expect(names(dataset, 'b')).toEqual(['chair', 'dog', 'person']);
     const { image, labels } = await dataset.sample('b');
     expect([image.width, image.height, image.data.length, labels.length]).toEqual([13, 17, 13 * 17 * 3, 20]);
-    expect(Array.from((await dataset.truth('b')).data.subarray(0, 5))).toEqual([0, 15, 12, 9, 0]);
+    expect(Array.from((await dataset.truth!('b')).data.subarray(0, 5))).toEqual([0, 15, 12, 9, 0]);
     expect(() => dataset.imageLabels('zzz')).toThrow(/one of the 3 ids.*zzz/);
   });
 
@@ -53,8 +53,8 @@ describe('openVocDataset', () => {
     expect(dataset.classes).toEqual(['person', 'cat']);
     expect(Array.from(dataset.imageLabels('a'))).toEqual([0, 1]);
     expect(Array.from(dataset.imageLabels('c'))).toEqual([0, 0]);
-    expect(Array.from((await dataset.truth('a')).data.subarray(0, 3))).toEqual([0, 2, 255]);
-    expect(Array.from((await dataset.truth('b')).data.subarray(0, 4))).toEqual([0, 1, 0, 0]);
+    expect(Array.from((await dataset.truth!('a')).data.subarray(0, 3))).toEqual([0, 2, 255]);
+    expect(Array.from((await dataset.truth!('b')).data.subarray(0, 4))).toEqual([0, 1, 0, 0]);
   });
 
   test('vocIds of image-labels.json map the masks', async () => {
@@ -70,7 +70,7 @@ describe('openVocDataset', () => {
     const dataset = await openVocDataset({ root, split: 'train', labelsFile: file });
     expect(dataset.classes).toEqual(['cat', 'person', 'dog']);
     expect(names(dataset, 'b')).toEqual(['person', 'dog']);
-    expect(Array.from((await dataset.truth('b')).data.subarray(0, 4))).toEqual([0, 2, 3, 0]);
+    expect(Array.from((await dataset.truth!('b')).data.subarray(0, 4))).toEqual([0, 2, 3, 0]);
   });
 
   test('list styles: bare, path pairs, CRLF, no final newline; SegmentationClassAug when paths say so', async () => {
@@ -86,7 +86,7 @@ describe('openVocDataset', () => {
     );
     const dataset = await openVocDataset({ root, listFile });
     expect(dataset.ids).toEqual(['a', 'b']);
-    expect((await dataset.truth('b')).data[0]).toBe(3);
+    expect((await dataset.truth!('b')).data[0]).toBe(3);
     expect(parseList('x\n', 'l')).toEqual([{ id: 'x' }]);
     expect(parseList('/JPEGImages/2008_1.jpg\r\n', 'l')[0]).toMatchObject({
       id: '2008_1',
@@ -95,7 +95,53 @@ describe('openVocDataset', () => {
     expect(() => parseList('\n \n', 'l.txt')).toThrow(/at least one image id in l\.txt/);
     expect(() => parseList('a\nb\na', 'l.txt')).toThrow(/Line 3 of l\.txt.*stands on line 1/);
     expect(() => parseList('a -1\nb 1', 'l.txt')).toThrow(/per-class list/);
-    expect(() => parseList('my photo 1.jpg', 'l.txt')).toThrow(/found 3 words/);
+  });
+
+  test('lists of names with spaces, and of file names without a folder', async () => {
+    expect(parseList('bolt 1\nmy photo v1.2 x', 'l').map(({ id }) => id)).toEqual([
+      'bolt 1',
+      'my photo v1.2 x',
+    ]);
+    const pair = { id: 'a b', image: 'JPEGImages/a b.jpg', mask: 'SegmentationClass/a b.png' };
+    for (const gap of [' ', '\t'])
+      expect(parseList(`/JPEGImages/a b.jpg${gap}/SegmentationClass/a b.png`, 'l')).toEqual([pair]);
+    expect(parseList('my photo 1.jpg', 'l')).toEqual([{ id: 'my photo 1' }]);
+    // With ids that end in a number, only marks as ImageSets/Main writes them make a per-class list.
+    expect(parseList('bolt 1\nbolt 0', 'l')).toHaveLength(2);
+    expect(() => parseList('bolt 1\nim01  1\nim02 -1', 'l.txt')).toThrow(/Line 2.*per-class list/);
+    const listFile = join(root, 'names.txt');
+    writeFileSync(listFile, 'a.jpg\nb.jpg\n');
+    const dataset = await openVocDataset({ root, listFile });
+    expect(dataset.imageFile('a')).toBe(join(root, 'JPEGImages/a.jpg'));
+  });
+
+  test('masks for none or some of the images', async () => {
+    const few = join(root, 'few');
+    await writeVocFolder(few, [
+      { id: 'a', width: 4, height: 4, values: [8] },
+      { id: 'b', width: 4, height: 4, values: [8] },
+    ]);
+    rmSync(join(few, 'SegmentationClass/b.png'));
+    const open = (labelsFrom: 'none' | 'masks') => openVocDataset({ root: few, split: 'train', labelsFrom });
+    const some = await open('none');
+    expect([some.hasTruth('a'), some.hasTruth('b')]).toEqual([true, false]);
+    await expect(open('masks')).rejects.toMatchObject({
+      code: 'missing-labels',
+      details: { missing: ['b'] },
+    });
+    rmSync(join(few, 'SegmentationClass'), { recursive: true });
+    const none = await open('none');
+    expect([none.truth, none.hasTruth('a')]).toEqual([undefined, false]);
+  });
+
+  test('a byte-order mark in image-labels.json, a list in UTF-16', async () => {
+    const json = JSON.stringify({ classes: ['cat'], labels: { a: ['cat'], b: [], c: [] } });
+    const labelsFile = join(root, 'mark.json');
+    writeFileSync(labelsFile, `\uFEFF${json}`);
+    expect((await openVocDataset({ root, split: 'train', labelsFile })).classes).toEqual(['cat']);
+    const listFile = join(root, 'utf16.txt');
+    writeFileSync(listFile, Buffer.from('\uFEFFa\r\nb\r\n', 'utf16le'));
+    expect((await openVocDataset({ root, listFile })).ids).toEqual(['a', 'b']);
   });
 
   test('grey masks are read by value; RGB masks are refused with a remedy', async () => {
@@ -112,13 +158,13 @@ describe('openVocDataset', () => {
       writeGrayPng({ width: 8, height: 8, data: new Uint8Array(64).fill(77) }),
     );
     const dataset = await openVocDataset({ root, split: 'train', maskFolder: 'Grey' });
-    expect((await dataset.truth('a')).data[0]).toBe(8);
-    await expect(dataset.truth('b')).rejects.toThrow(/Grey.b\.png.*stored as rgb.*convert/);
-    await expect(dataset.truth('c')).rejects.toThrow(/found 77 at pixel 0/);
+    expect((await dataset.truth!('a')).data[0]).toBe(8);
+    await expect(dataset.truth!('b')).rejects.toThrow(/Grey.b\.png.*stored as rgb.*convert/);
+    await expect(dataset.truth!('c')).rejects.toThrow(/found 77 at pixel 0/);
   });
 
   test('every bad input has an error that names file and remedy', async () => {
-    await expect(openVocDataset({ root, split: 'val' })).rejects.toThrow(/val\.txt.*holds train/);
+    await expect(openVocDataset({ root, split: 'val' })).rejects.toThrow(/val\.txt.*splits there are: train/);
     await expect(openVocDataset({ root })).rejects.toThrow(/split or a listFile/);
     await expect(openVocDataset({ root, split: 'train', classes: ['cta'] })).rejects.toMatchObject({
       code: 'unknown-class',
@@ -159,7 +205,7 @@ describe('openVocDataset', () => {
       maskFolder: 'Small',
       labelsFrom: 'none',
     });
-    await expect(small.truth('a')).rejects.toThrow(/a\.png \(10x7\).*a\.jpg \(20x14\)/);
+    await expect(small.truth!('a')).rejects.toThrow(/a\.png \(10x7\).*a\.jpg \(20x14\)/);
     expect(() => parseVocAnnotation('oops', 'x.xml')).toThrow(/x\.xml/);
   });
 });

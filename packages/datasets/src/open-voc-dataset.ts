@@ -1,12 +1,17 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type LabelMap, readClassLabelsNpy } from '@auxseg/formats';
 import { DatasetError } from './dataset-error.js';
+import { fileError } from './file-error.js';
+import { IMAGE_EXTENSIONS } from './is-image-name.js';
+import { createFolderListing } from './list-folder.js';
+import { listVocSplits } from './list-voc-splits.js';
 import { mapConcurrently } from './map-concurrently.js';
 import { type ListEntry, parseList } from './parse-list.js';
 import { parseVocAnnotation } from './parse-voc-annotation.js';
 import { readImage, readImageSize } from './read-image.js';
 import { readMask } from './read-mask.js';
+import { readTextFile } from './read-text-file.js';
 import type { Dataset, ImageSample } from './types.js';
 import { VOC_CLASSES } from './voc-classes.js';
 
@@ -39,7 +44,7 @@ export interface VocDatasetOptions {
 
 /** A VOC data set, with the paths behind each id. */
 export interface VocDataset extends Dataset {
-  truth(id: string): Promise<LabelMap>;
+  hasTruth(id: string): boolean;
   imageFile(id: string): string;
   maskFile(id: string): string;
   imageSource(id: string): { type: 'file'; file: string };
@@ -52,7 +57,8 @@ export interface VocDataset extends Dataset {
 /** How many small files are read at once while opening. */
 const READ_AT_ONCE = 16;
 const IMAGE_FOLDER = 'JPEGImages';
-const IMAGE_EXTENSIONS = ['.jpg', '.jpeg', '.png', '.webp', '.JPG', '.JPEG', '.PNG'];
+/** Of a listed id without a path. */
+const EXTENSIONS = IMAGE_EXTENSIONS.flatMap((extension) => [extension, extension.toUpperCase()]);
 
 interface ImageLabelsJson {
   classes: string[];
@@ -67,12 +73,13 @@ interface ImageLabelsJson {
  * Mask values are mapped to 1..K in the order of `classes`: through `vocIds` of image-labels.json when it is there, else by their place in VOC's
  * list of 20. A VOC class outside the chosen classes becomes background (0): it is none of the classes asked for. Any other
  * value is an error in `truth`. 255 stays 255.
- * @throws DatasetError 'missing-file', 'empty-list', 'bad-list', 'missing-labels', 'bad-labels', 'unknown-class', 'bad-option'.
+ * @throws DatasetError 'missing-file', 'unreadable-file', 'bad-encoding', 'empty-list', 'bad-list', 'missing-labels', 'bad-labels', 'unknown-class', 'bad-option'.
  */
 export async function openVocDataset(options: VocDatasetOptions): Promise<VocDataset> {
   const root = resolve(options.root);
   const entries = options.entries ?? (await readEntries(root, options));
-  const imageFiles = await locateImages(root, entries);
+  const listing = createFolderListing();
+  const imageFiles = await locateImages(root, entries, listing);
   const json = await readImageLabelsJson(root, options);
   const known = json ? json.classes : [...VOC_CLASSES];
   const knownIds = json ? json.maskIds : VOC_CLASSES.map((_, k) => k + 1);
@@ -93,6 +100,9 @@ export async function openVocDataset(options: VocDatasetOptions): Promise<VocDat
     ((await exists(join(root, 'SegmentationClassAug'))) ? 'SegmentationClassAug' : 'SegmentationClass');
   const maskFiles = new Map(entries.map((e) => [e.id, join(root, e.mask ?? `${maskFolder}/${e.id}.png`)]));
   const ids = entries.map((e) => e.id);
+  const withMask = new Set<string>();
+  for (const [id, file] of maskFiles)
+    if ((await listing(dirname(file))).has(basename(file))) withMask.add(id);
 
   const lookUp = (map: Map<string, string>, id: string): string => {
     const file = map.get(id);
@@ -130,7 +140,7 @@ export async function openVocDataset(options: VocDatasetOptions): Promise<VocDat
     spansVoc,
     json,
     truth,
-    maskFiles,
+    withMask,
   });
 
   const imageLabels = (id: string): Uint8Array => {
@@ -152,7 +162,11 @@ export async function openVocDataset(options: VocDatasetOptions): Promise<VocDat
       const file = lookUp(imageFiles, id);
       return { id, image: await readImage(file), labels: imageLabels(id) };
     },
-    truth,
+    hasTruth: (id) => {
+      lookUp(maskFiles, id);
+      return withMask.has(id);
+    },
+    ...(withMask.size > 0 ? { truth } : {}),
   };
 }
 
@@ -177,46 +191,39 @@ async function readEntries(root: string, options: VocDatasetOptions): Promise<Li
     );
   }
   const file = listName(root, options);
-  try {
-    return parseList(await readFile(file, 'utf8'), file);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    const lists = await readdir(dirname(file)).catch(() => [] as string[]);
-    const names = lists.filter((n) => n.endsWith('.txt')).map((n) => n.slice(0, -4));
-    throw new DatasetError(
-      'missing-file',
-      `Expected an image list at ${file}, found none. ` +
-        (names.length
-          ? `The folder holds ${names.slice(0, 8).join(', ')}.`
-          : `Give --data the folder that holds ${IMAGE_FOLDER} and ImageSets.`),
-      { file, available: names },
-    );
-  }
+  const names = options.listFile ? [] : await listVocSplits(root);
+  const remedy = options.listFile
+    ? 'Check the path.'
+    : names.length > 0
+      ? `The splits there are: ${names.join(', ')}.`
+      : `Give --data the folder that holds ${IMAGE_FOLDER} and ImageSets.`;
+  return parseList(await readTextFile(file, 'an image list', remedy), file);
 }
 
-async function locateImages(root: string, entries: readonly ListEntry[]): Promise<Map<string, string>> {
-  const listings = new Map<string, Set<string>>();
-  const listing = async (dir: string): Promise<Set<string>> => {
-    let names = listings.get(dir);
-    if (!names) listings.set(dir, (names = new Set(await readdir(dir).catch(() => [] as string[]))));
-    return names;
-  };
+async function locateImages(
+  root: string,
+  entries: readonly ListEntry[],
+  listing: ReturnType<typeof createFolderListing>,
+): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   const missing: string[] = [];
+  const ids: string[] = [];
   for (const entry of entries) {
     const path = join(root, entry.image ?? `${IMAGE_FOLDER}/${entry.id}`);
     const names = await listing(dirname(path));
-    const candidates = entry.image ? [''] : IMAGE_EXTENSIONS;
+    const candidates = entry.image ? [''] : EXTENSIONS;
     const extension = candidates.find((x) => names.has(basename(path) + x));
-    if (extension === undefined) missing.push(entry.image ? path : `${path}.jpg`);
-    else files.set(entry.id, path + extension);
+    if (extension === undefined) {
+      missing.push(entry.image ? path : `${path}.jpg`);
+      ids.push(entry.id);
+    } else files.set(entry.id, path + extension);
   }
   if (missing.length > 0) {
     throw new DatasetError(
       'missing-file',
       `Expected ${entries.length} images below ${root}, ${missing.length} of them are missing: ${missing.slice(0, 3).join(', ')}` +
         `${missing.length > 3 ? ', ...' : ''}. Copy them there or remove their ids from the list.`,
-      { root, missing },
+      { root, missing, ids },
     );
   }
   return files;
@@ -235,15 +242,10 @@ async function readImageLabelsJson(root: string, options: VocDatasetOptions): Pr
   const file = given ?? join(root, 'image-labels.json');
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
-  } catch {
-    if (wanted === 'image-labels.json' || given) {
-      throw new DatasetError(
-        'missing-file',
-        `Expected image-level labels at ${file}, found none. Choose another labelsFrom or give labelsFile.`,
-        { file },
-      );
-    }
+    text = await readTextFile(file, 'image-level labels', 'Choose another labelsFrom or give labelsFile.');
+  } catch (error) {
+    const needed = wanted === 'image-labels.json' || given !== undefined;
+    if (needed || (error as DatasetError).code !== 'missing-file') throw error;
     return null;
   }
   const bad = (reason: string): DatasetError =>
@@ -327,7 +329,7 @@ async function readLabels(input: {
   spansVoc: boolean;
   json: LabelsTable | null;
   truth: (id: string) => Promise<LabelMap>;
-  maskFiles: Map<string, string>;
+  withMask: ReadonlySet<string>;
 }): Promise<{ source: Exclude<VocLabelSource, 'auto'>; labels: Map<string, Uint8Array> }> {
   const { root, options, entries, classes, json } = input;
   const wanted = options.labelsFrom ?? 'auto';
@@ -337,7 +339,7 @@ async function readLabels(input: {
   else if (json && !options.labelsFile?.endsWith('.npy')) source = 'image-labels.json';
   else if (await exists(npyFile)) source = 'cls_labels.npy';
   else if (await exists(join(root, 'Annotations'))) source = 'annotations';
-  else if (await exists(input.maskFiles.get(entries[0].id) as string)) source = 'masks';
+  else if (input.withMask.size > 0) source = 'masks';
   else {
     throw new DatasetError(
       'missing-labels',
@@ -407,7 +409,7 @@ async function readLabels(input: {
       const file = join(where, `${e.id}.xml`);
       const xml = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
         if (error.code === 'ENOENT') return null;
-        throw error;
+        throw fileError(error, file, 'an annotation', '');
       });
       return xml === null ? null : fromNames(parseVocAnnotation(xml, file), file);
     });
@@ -417,9 +419,9 @@ async function readLabels(input: {
     });
   } else {
     where = 'the masks';
-    await mapConcurrently(entries, READ_AT_ONCE, async (e) => {
-      const map = await input.truth(e.id);
-      labels.set(e.id, labelsFromMask(map.data, classes.length));
+    await mapConcurrently(entries, READ_AT_ONCE, async ({ id }) => {
+      if (!input.withMask.has(id)) missing.push(id);
+      else labels.set(id, labelsFromMask((await input.truth(id)).data, classes.length));
     });
   }
   if (missing.length > 0) {
@@ -444,15 +446,9 @@ export function labelsFromMask(data: Uint8Array, numClasses: number): Uint8Array
 }
 
 async function readRequired(file: string): Promise<Uint8Array> {
-  try {
-    return await readFile(file);
-  } catch {
-    throw new DatasetError(
-      'missing-file',
-      `Expected image-level labels at ${file}, found none. Give labelsFile or choose another labelsFrom.`,
-      { file },
-    );
-  }
+  return readFile(file).catch((error) => {
+    throw fileError(error, file, 'image-level labels', 'Give labelsFile or choose another labelsFrom.');
+  });
 }
 
 async function exists(path: string): Promise<boolean> {

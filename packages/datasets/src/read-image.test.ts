@@ -122,6 +122,19 @@ describe('readImage', () => {
     expect((await readImage(Buffer.concat([jpeg, Buffer.alloc(100)]))).width).toBe(67);
   });
 
+  test('a JPEG whose data run out before its end marker is an error, a wrong header of a whole picture is not', async () => {
+    const jpeg = readFileSync(join(fixtures, 'photo-444.jpg'));
+    const cut = Buffer.concat([jpeg.subarray(0, Math.floor((2 * jpeg.length) / 3)), jpeg.subarray(-2)]);
+    await expect(readImage(cut)).rejects.toThrow(/premature end.*again/);
+    // What follows the components in the start-of-scan header: 0, 63, 0 where all is right.
+    const samsung = Buffer.from(jpeg);
+    const scan = jpeg.indexOf(Buffer.from([0xff, 0xda]));
+    const spectralEnd = scan + 2 + jpeg.readUInt16BE(scan + 2) - 2;
+    expect(samsung[spectralEnd]).toBe(63);
+    samsung[spectralEnd] = 0;
+    expect(await readImage(samsung)).toEqual(await readImage(jpeg));
+  });
+
   test('a truncated JPEG is found out even when it carries a whole thumbnail', async () => {
     const thumbnail = readFileSync(join(fixtures, 'photo-444.jpg'));
     const jpeg = readFileSync(join(fixtures, 'photo-420.jpg'));

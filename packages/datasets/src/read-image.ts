@@ -22,7 +22,8 @@ const DEFAULT_MAX_PIXELS = 2 ** 28;
  * converted through its profile, 16-bit is reduced to its high byte, EXIF orientation is applied, alpha is dropped (as
  * OpenCV's IMREAD_COLOR does). ICC profiles of RGB and grey images are ignored, as OpenCV, PIL and every published result do.
  * @throws DatasetError 'missing-file' when the path does not exist, 'unreadable-image' for anything that cannot be decoded whole:
- * a truncated file is an error, never a picture with a grey bottom.
+ * a truncated file is an error, never a picture with a grey bottom. Damage inside a JPEG is an error where its data run out early; bytes that still
+ * decode, to wrong colours, cannot be told from a photograph.
  */
 export async function readImage(
   input: string | Uint8Array,
@@ -48,19 +49,24 @@ export async function readImage(
       'Copy or download it again, or leave its id out of the list.',
     );
   }
-  try {
-    const pipeline = sharp(bytes, {
-      failOn: 'truncated',
+  const decode = (failOn: 'warning' | 'truncated') =>
+    sharp(bytes, {
+      failOn,
       limitInputPixels: maxPixels,
       ignoreIcc: jpeg?.components !== 4,
       autoOrient: true,
       sequentialRead: true,
-    });
-    const { data, info } = await pipeline
+    })
       .removeAlpha()
       .toColourspace('srgb')
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true });
+  try {
+    const { data, info } = await decode('warning').catch((error: Error) => {
+      // Photographs of many Samsung phones: a wrong header of a whole picture.
+      if (/Invalid SOS parameters/.test(error.message)) return decode('truncated');
+      throw error;
+    });
     return {
       width: info.width,
       height: info.height,

@@ -2,6 +2,8 @@ import { copyFile, mkdir, readdir, readFile, rename } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { writeIndexedPng } from '@auxseg/formats';
 import { DatasetError } from './dataset-error.js';
+import { fileError } from './file-error.js';
+import { listFolder } from './list-folder.js';
 import { mapConcurrently } from './map-concurrently.js';
 import { readPngHeader } from './read-mask.js';
 import { repairMask } from './repair-mask.js';
@@ -32,12 +34,12 @@ const FILES_AT_ONCE = 8;
 
 /**
  * Writes every mask of a folder as a palette PNG of class indices, through `repairMask`. Files appear whole, so the command may be run again.
- * @throws DatasetError 'missing-file' when there are no PNGs, 'write-failed'.
+ * @throws DatasetError 'missing-file' when there are no PNGs, 'unreadable-file' for folders, 'write-failed'.
  */
 export async function repairMasks(options: RepairMasksOptions): Promise<RepairMasksResult> {
   const root = resolve(options.root);
   const out = resolve(options.out);
-  const present = await readdir(root).catch(() => [] as string[]);
+  const present = await listFolder(root);
   const folders = MASK_FOLDERS.filter((name) => present.includes(name));
   const files: string[] = [];
   for (const folder of folders.length > 0 ? folders.map((name) => join(root, name)) : [root])
@@ -55,8 +57,10 @@ export async function repairMasks(options: RepairMasksOptions): Promise<RepairMa
   let done = 0;
   await mapConcurrently(files, FILES_AT_ONCE, async (file) => {
     const target = join(out, relative(root, file));
-    const bytes = await readFile(file);
     try {
+      const bytes = await readFile(file).catch((error) => {
+        throw fileError(error, file, 'a mask', '');
+      });
       // Decoded in any case: a damaged palette mask is no good copy.
       const map = repairMask(bytes, file, options.palette);
       if (readPngHeader(bytes)?.colorType !== 'palette') {
@@ -81,7 +85,11 @@ export async function repairMasks(options: RepairMasksOptions): Promise<RepairMa
 }
 
 async function listPngs(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => []);
+  const entries = await readdir(folder, { withFileTypes: true, recursive: true }).catch((cause) => {
+    const error = fileError(cause, folder, 'a folder', '');
+    if (error.code === 'missing-file') return [];
+    throw error;
+  });
   return entries
     .filter((entry) => entry.isFile() && /\.png$/i.test(entry.name) && !entry.name.startsWith('.'))
     .map((entry) => join(entry.parentPath, entry.name))

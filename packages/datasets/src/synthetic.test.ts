@@ -153,7 +153,7 @@ describe('on disk', () => {
       seed: 2,
       borderPx: 1,
     });
-    expect(result).toEqual({ images: 7, masks: 7, ignoredPixelsLost: 0 });
+    expect(result).toEqual({ images: 7, masks: 7, unlabelled: 0, labelsLost: 0, ignoredPixelsLost: 0 });
     const drawn = createSyntheticDataset({ count: 5, size: 40, seed: 2, borderPx: 1 });
     const read = await openVocDataset({ root: out, split: 'train' });
     expect(read.classes).toEqual(drawn.classes);

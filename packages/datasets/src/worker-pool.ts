@@ -34,7 +34,8 @@ interface Reply {
   };
 }
 
-const MAX_WORKERS = 64;
+/** Threads that one pool may have. */
+export const MAX_WORKERS = 64;
 
 // Worker threads run plain JavaScript: started from the TypeScript sources (our own tests), the built file is used.
 function workerUrl(): URL {

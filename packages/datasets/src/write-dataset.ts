@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { copyFile, mkdir, rename } from 'node:fs/promises';
+import { mkdir, rename } from 'node:fs/promises';
 import { extname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import {
   encodeRle,
   type LabelMap,
@@ -14,9 +15,11 @@ import {
 } from '@auxseg/formats';
 import sharp from 'sharp';
 import { DatasetError } from './dataset-error.js';
+import { hasTruth } from './has-truth.js';
 import { mapConcurrently } from './map-concurrently.js';
+import { readImageBytes } from './read-image.js';
 import type { Dataset } from './types.js';
-import { writeFileAtomically } from './write-file-atomically.js';
+import { writeError, writeFileAtomically } from './write-file-atomically.js';
 
 export interface WriteDatasetOptions {
   /** Split name -> data set; all with the same classes. */
@@ -38,7 +41,12 @@ export interface WriteDatasetOptions {
 
 export interface WriteDatasetResult {
   readonly images: number;
+  /** Images whose truth was written; the others have none. */
   readonly masks: number;
+  /** Images without a label, in COCO layout without a region: there, readers leave them out unless `include` is 'all'. */
+  readonly unlabelled: number;
+  /** Labels that the layout cannot hold: COCO has none but those of regions, so an image keeps only the classes of its mask. */
+  readonly labelsLost: number;
   /** Pixels of 255 that the layout cannot hold: COCO has no such label, they become background there. */
   readonly ignoredPixelsLost: number;
 }
@@ -47,9 +55,10 @@ const JPEG_QUALITY = 95;
 const WRITES_AT_ONCE = 8;
 
 /**
- * Writes data sets to disk in VOC or COCO layout, or as an own folder. Image files are copied byte for byte where there are any; masks become palette PNGs with
- * values 1..K, or one compressed RLE region per class and image. Finished files are replaced atomically, so the command may be run again.
- * @throws DatasetError 'write-failed', 'bad-option', and whatever reading the data can throw.
+ * Writes data sets to disk in VOC or COCO layout, or as an own folder. Image files are copied byte for byte where there are any; masks, of the images that
+ * have one, become palette PNGs with values 1..K, or one compressed RLE region per class and image. Finished files are replaced atomically, so the command
+ * may be run again.
+ * @throws DatasetError 'write-failed', 'bad-option' (two splits would write one file; COCO layout without any mask), and whatever reading the data can throw.
  */
 export async function writeDataset(options: WriteDatasetOptions): Promise<WriteDatasetResult> {
   const { splits, out, layout } = options;
@@ -63,7 +72,16 @@ export async function writeDataset(options: WriteDatasetOptions): Promise<WriteD
     );
   }
   const total = names.reduce((n, split) => n + splits[split].ids.length, 0);
-  const result = { images: 0, masks: 0, ignoredPixelsLost: 0 };
+  refuseSharedFiles(options);
+  const masked = (split: string): boolean => splits[split].ids.some((id) => hasTruth(splits[split], id));
+  if (layout === 'coco' && (options.masks === false || !names.some(masked))) {
+    throw new DatasetError(
+      'bad-option',
+      "Expected masks for COCO layout, which holds labels only as regions, came none. Choose layout 'voc' or 'folder', which keep the labels.",
+      { splits: names },
+    );
+  }
+  const result = { images: 0, masks: 0, unlabelled: 0, labelsLost: 0, ignoredPixelsLost: 0 };
   const progress = (): void => {
     result.images++;
     options.onProgress?.(result.images, total);
@@ -73,6 +91,30 @@ export async function writeDataset(options: WriteDatasetOptions): Promise<WriteD
   else for (const split of names) await writeCocoSplit(options, split, classes, result, progress);
   await writeFileAtomically(join(out, 'classes.txt'), `${classes.join('\n')}\n`);
   return result;
+}
+
+/** Splits may share a file, as VOC's train and train_aug do, but not its name alone; labels.csv gives each image one split. */
+function refuseSharedFiles({ splits, layout, saliency }: WriteDatasetOptions): void {
+  if (layout === 'coco' && saliency === undefined) return; // A folder for each split.
+  const seen = new Map<string, string>();
+  for (const [split, dataset] of Object.entries(splits)) {
+    for (const id of dataset.ids) {
+      const before = seen.get(id);
+      seen.set(id, split);
+      if (before === undefined || (layout !== 'folder' && sameImage(splits[before], dataset, id))) continue;
+      throw new DatasetError(
+        'bad-option',
+        `Expected splits without common ${layout === 'folder' ? 'images' : 'names of different images'}, ${id} is in ${before} and in ${split}, and both would be one file. ` +
+          'Rename them, or write each split alone into a folder of its own.',
+        { id, splits: [before, split] },
+      );
+    }
+  }
+}
+
+function sameImage(a: Dataset, b: Dataset, id: string): boolean {
+  const source = a.imageSource?.(id);
+  return a === b || (source !== undefined && isDeepStrictEqual(source, b.imageSource?.(id)));
 }
 
 type Counters = { -readonly [P in keyof WriteDatasetResult]: WriteDatasetResult[P] };
@@ -89,6 +131,7 @@ async function writeVoc(
     for (const id of dataset.ids) {
       const row = dataset.imageLabels(id);
       labels[id] = classes.filter((_, k) => row[k] === 1);
+      if (labels[id].length === 0) result.unlabelled++;
     }
     await mapConcurrently(dataset.ids, WRITES_AT_ONCE, async (id) => {
       await writeImage(dataset, id, join(out, 'JPEGImages'), id, options.imageFormat);
@@ -114,14 +157,6 @@ async function writeFolder(
   const { splits, out } = options;
   const rows = new Map<string, string>();
   for (const [split, dataset] of Object.entries(splits)) {
-    const twice = dataset.ids.find((id) => rows.has(id));
-    if (twice !== undefined) {
-      throw new DatasetError(
-        'bad-option',
-        `Expected splits without common images, ${twice} is in ${split} and in another: labels.csv gives each image one split.`,
-        { id: twice, split },
-      );
-    }
     // Set before writing, so that the rows keep the order of the ids.
     for (const id of dataset.ids) rows.set(id, '');
     await mapConcurrently(dataset.ids, WRITES_AT_ONCE, async (id) => {
@@ -129,6 +164,7 @@ async function writeFolder(
       const present = dataset.imageLabels(id);
       const labels = classes.filter((_, k) => present[k] === 1).join('|');
       rows.set(id, [name, labels, split].map(csvField).join(','));
+      if (labels === '') result.unlabelled++;
       await writeMask(options, split, id, 'masks', result);
       await writeSaliency(options, split, id);
       progress();
@@ -148,16 +184,14 @@ async function writeCocoSplit(
 ): Promise<void> {
   const dataset = options.splits[split];
   const folder = join(options.out, 'annotations');
-  await mkdir(folder, { recursive: true });
   const file = join(folder, `instances_${split}.json`);
+  await mkdir(folder, { recursive: true }).catch((error) => {
+    throw writeError(error, file);
+  });
   const temporary = `${file}.tmp`;
   const stream = createWriteStream(temporary);
   const failed = once(stream, 'error').then(([error]) => {
-    throw new DatasetError(
-      'write-failed',
-      `Could not write ${file}: ${(error as Error).message}. Check that the folder is writable and the disk has room.`,
-      { file },
-    );
+    throw writeError(error, file);
   });
   failed.catch(() => {});
   const write = async (text: string): Promise<void> => {
@@ -172,17 +206,23 @@ async function writeCocoSplit(
     images.push(
       JSON.stringify({ id: i + 1, file_name: written.name, width: written.width, height: written.height }),
     );
-    if (options.masks !== false && dataset.truth) {
+    const labels = dataset.imageLabels(id);
+    const unseen = new Set([...classes.keys()].filter((k) => labels[k] === 1));
+    const before = annotation;
+    if (hasTruth(dataset, id)) {
       const map = await dataset.truth(id);
       result.masks++;
       for (let p = 0; p < map.data.length; p++) if (map.data[p] === 255) result.ignoredPixelsLost++;
       for (const region of regionsOf(map, classes.length)) {
+        unseen.delete(region.category_id - 1);
         annotation++;
         await write(
           `${annotation > 1 ? ',' : ''}\n${JSON.stringify({ id: annotation, image_id: i + 1, ...region, iscrowd: 0 })}`,
         );
       }
     }
+    result.labelsLost += unseen.size;
+    if (annotation === before) result.unlabelled++;
     await writeSaliency(options, split, id);
     progress();
   }
@@ -238,14 +278,7 @@ async function writeImage(
   const { width, height } = image;
   if (source?.type === 'file' && ['.jpg', '.jpeg', '.png', '.webp'].includes(extension)) {
     const file = `${name}${extension}`;
-    await mkdir(folder, { recursive: true });
-    await copyFile(source.file, join(folder, file)).catch((error: Error) => {
-      throw new DatasetError(
-        'write-failed',
-        `Could not copy ${source.file} to ${folder}: ${error.message}. Check that the folder is writable and the disk has room.`,
-        { file: source.file },
-      );
-    });
+    await writeFileAtomically(join(folder, file), await readImageBytes(source.file));
     return { name: file, width, height };
   }
   const pipeline = sharp(image.data, { raw: { width, height, channels: 3 } });
@@ -258,15 +291,16 @@ async function writeImage(
 }
 
 async function writeMask(
-  { splits, masks, out }: WriteDatasetOptions,
+  options: WriteDatasetOptions,
   split: string,
   id: string,
   folder: string,
   result: Counters,
 ): Promise<void> {
-  const dataset = splits[split];
-  if (masks === false || !dataset.truth) return;
-  await writeFileAtomically(join(out, folder, `${id}.png`), writeIndexedPng(await dataset.truth(id)));
+  const dataset = options.splits[split];
+  if (options.masks === false || !hasTruth(dataset, id)) return;
+  const file = join(options.out, folder, `${id}.png`);
+  await writeFileAtomically(file, writeIndexedPng(await dataset.truth(id)));
   result.masks++;
 }
 
@@ -286,7 +320,7 @@ export async function digestDataset(dataset: Dataset): Promise<string> {
   for (const id of dataset.ids) {
     const { image, labels } = await dataset.sample(id);
     hash.update(`${id}:${image.width}x${image.height}:`).update(image.data).update(labels);
-    if (dataset.truth) hash.update((await dataset.truth(id)).data);
+    if (hasTruth(dataset, id)) hash.update((await dataset.truth(id)).data);
   }
   return hash.digest('hex');
 }

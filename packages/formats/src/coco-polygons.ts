@@ -19,13 +19,12 @@ export type CocoSegmentation =
  *
  * Bit for bit as pycocotools' `annToRLE`.
  *
- * @param size the image's; runs carry their own, which must agree.
+ * @param size the image's; runs carry their own, which must agree, and must add up to it.
  * @throws FormatError `bad-value` or `malformed`.
  */
 export function rleFromSegmentation(segmentation: CocoSegmentation, size: ImageSize): CocoRle {
   if (isPolygons(segmentation)) return rleFromPolygons(segmentation, size);
-  const { counts } = segmentation;
-  const stored = segmentation.size;
+  const { counts, size: stored } = segmentation;
   if (!Array.isArray(stored) || stored[0] !== size.height || stored[1] !== size.width) {
     throw new FormatError(
       'bad-value',
@@ -33,7 +32,22 @@ export function rleFromSegmentation(segmentation: CocoSegmentation, size: ImageS
       { expected: [size.height, size.width], actual: stored },
     );
   }
-  return typeof counts === 'string' ? rleFromString(counts, size) : rleFromCounts(counts, size);
+  if (typeof counts !== 'string' && !Array.isArray(counts)) {
+    throw new FormatError(
+      'bad-value',
+      `Expected "counts" to be a text or a list of runs, got ${typeof counts}.`,
+    );
+  }
+  const rle = typeof counts === 'string' ? rleFromString(counts, size) : rleFromCounts(counts, size);
+  const total = rle.counts.reduce((sum, run) => sum + run, 0);
+  if (total !== size.width * size.height) {
+    throw new FormatError(
+      'malformed',
+      `Expected runs of ${size.width * size.height} pixels in all for a ${size.width}x${size.height} mask, got ${total}.`,
+      { expected: size.width * size.height, actual: total },
+    );
+  }
+  return rle;
 }
 
 function isPolygons(segmentation: CocoSegmentation): segmentation is readonly (readonly number[])[] {
@@ -74,6 +88,12 @@ export function rleFromBox(box: readonly number[], size: ImageSize): CocoRle {
  */
 export function rleFromPolygon(polygon: readonly number[], size: ImageSize): CocoRle {
   checkMaskSize(size);
+  if (!Array.isArray(polygon)) {
+    throw new FormatError(
+      'bad-value',
+      `Expected polygons [[x0, y0, x1, y1, ...], ...], got ${JSON.stringify(polygon)} among them.`,
+    );
+  }
   const { width, height } = size;
   const corners = polygon.length >> 1;
   const xs = new Float64Array(corners + 1);

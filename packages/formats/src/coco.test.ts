@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { rleFromBox, rleFromPolygon, rleFromPolygons, rleFromSegmentation } from './coco-polygons.js';
+import {
+  type CocoSegmentation,
+  rleFromBox,
+  rleFromPolygon,
+  rleFromPolygons,
+  rleFromSegmentation,
+} from './coco-polygons.js';
 import {
   type CocoRle,
   decodeRle,
@@ -108,6 +114,11 @@ describe('COCO masks', () => {
     expect(rleFromSegmentation({ size: [7, 9], counts: Array.from(rle.counts) }, size)).toEqual(rle);
     expect(rleArea(rleFromSegmentation([], size))).toBe(0);
     expect(() => rleFromSegmentation({ size: [9, 7], counts: [63] }, size)).toThrow(/\[7, 9\].*got \[9,7\]/);
+    const reject = (segmentation: unknown, message: RegExp) =>
+      expect(() => rleFromSegmentation(segmentation as CocoSegmentation, size)).toThrow(message);
+    reject({ size: [7, 9], counts: [50, 12] }, /63 pixels in all.*got 62/);
+    reject({ size: [7, 9] }, /"counts".*got undefined/);
+    reject(polygon, /\[\[x0, y0.*got 1 among/);
   });
 
   test('paints labels, later over earlier', () => {

@@ -79,7 +79,10 @@ describe('openLabelStore', () => {
     const otherHost = path.join(dir, 'seg', '.tmp-another.host-99999999-3.png');
     await fs.writeFile(dead, 'half');
     await fs.writeFile(otherHost, 'half');
+    await fs.writeFile(path.join(dir, 'seg', 'empty.png'), '');
     const store = openLabelStore(dir);
+    expect(await store.has('empty', 'segmentation')).toBe(false);
+    await fs.rm(path.join(dir, 'seg', 'empty.png'));
     expect(await store.ids('segmentation')).toEqual([]);
     await store.writeSegmentation('a', segmentation);
     expect((await fs.readdir(path.join(dir, 'seg'))).sort()).toEqual([

@@ -24,7 +24,7 @@ export interface LabelStore {
   segmentation(id: string): Promise<LabelMap>;
   /** Reads a saliency map back as multiples of 1/255. Throws LABEL_NOT_FOUND or LABEL_UNREADABLE with the path. */
   saliency(id: string): Promise<ScoreMap>;
-  /** Whether the map of that kind exists; without a kind, whether both do. */
+  /** Whether the map of that kind exists (an empty file, as a lost machine may leave it, is none); without a kind, whether both do. */
   has(id: string, kind?: LabelKind): Promise<boolean>;
   /** Ids that have the map of that kind, sorted; temporary files of a killed run are no ids. */
   ids(kind: LabelKind): Promise<string[]>;
@@ -194,7 +194,7 @@ export function openLabelStore(dir: string): LabelStore {
       const { fs } = await loadNode();
       for (const one of kinds) {
         const stat = await fs.stat(pathOf(one, id)).catch(() => null);
-        if (!stat?.isFile()) return false;
+        if (!stat?.isFile() || stat.size === 0) return false;
       }
       return true;
     },

@@ -5,7 +5,7 @@ import type { SaliencySource, SaliencyThresholds } from './types.js';
 
 /** Something a user should know of a file that was used all the same. */
 export interface FileSaliencyNotice {
-  readonly kind: 'resized' | 'almost-black';
+  readonly kind: 'resized' | 'almost-black' | 'all-white';
   readonly id: string;
   readonly file: string;
   readonly message: string;
@@ -13,7 +13,7 @@ export interface FileSaliencyNotice {
 
 /** Where saliency maps lie and how their values are meant. */
 export interface FileSaliencyOptions {
-  /** Folder with `<id>.png`, `.jpg`, `.jpeg`, `.webp`, `.bmp` or `.tif`, looked for in this order. */
+  /** Folder with `<id>.png`, or with another of the image formats that `@auxseg/datasets` reads; `.png` is looked for first. */
   readonly dir: string;
   /**
    * `255`: the value divided by 255 (default). `min-max`: each map stretched to 0..1, for files of unknown scale, also 0/1 masks;
@@ -24,14 +24,13 @@ export interface FileSaliencyOptions {
   readonly suffix?: string;
   /** Default 0.06 for both, the paper's, which fits the nearly binary maps of trained detectors. */
   readonly thresholds?: SaliencyThresholds;
-  /** Told of each file that was resized or looks like a 0/1 mask; default: `console.warn` for the first of each kind. */
+  /** Told of each file that was resized, looks like a 0/1 mask or is white all over; default: `console.warn` for the first of each kind. */
   readonly onNotice?: (notice: FileSaliencyNotice) => void;
 }
 
-const EXTENSIONS = ['.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif', '.tiff'];
-
 /**
- * A source that reads maps made elsewhere: 8- or 16-bit grey, RGB or RGBA (as luma), PNG, JPEG and whatever `@auxseg/datasets` reads.
+ * A source that reads maps made elsewhere: 8- or 16-bit grey, RGB or RGBA (as luma), PNG, JPEG and whatever `@auxseg/datasets` reads; what a file is, its
+ * content says.
  *
  * Maps of another size than their image are resized bilinearly, and said so. Node only.
  * Throws SaliencyError: BAD_OPTION; from `map`, MAP_NOT_FOUND and MAP_UNREADABLE with the file.
@@ -67,6 +66,14 @@ export function createFileSaliency(options: FileSaliencyOptions): SaliencySource
         if (value < low) low = value;
         if (value > high) high = value;
       }
+      if (low === 255) {
+        notify({
+          kind: 'all-white',
+          id,
+          file,
+          message: `Saliency map ${file} is white all over: everything counts as salient. If its values lie in the alpha channel, which is not read, save it as grey.`,
+        });
+      }
       if (scale === '255') {
         if (high === 1) {
           notify({
@@ -99,8 +106,13 @@ async function readSaliencyFile(
   suffix: string,
 ): Promise<{ file: string; gray: GrayImage }> {
   // Loaded when first used, so that browsers can import the package for its pure parts.
-  const [fs, path] = await Promise.all([import('node:fs/promises'), import('node:path')]);
-  for (const extension of EXTENSIONS) {
+  const [fs, path, { IMAGE_EXTENSIONS }] = await Promise.all([
+    import('node:fs/promises'),
+    import('node:path'),
+    import('@auxseg/datasets'),
+  ]);
+  const extensions = ['.png', ...IMAGE_EXTENSIONS.filter((extension) => extension !== '.png')];
+  for (const extension of extensions.flatMap((lower) => [lower, lower.toUpperCase()])) {
     const file = path.join(dir, `${id}${suffix}${extension}`);
     let bytes: Uint8Array;
     try {
@@ -110,7 +122,7 @@ async function readSaliencyFile(
       throw unreadable(id, file, error);
     }
     try {
-      return { file, gray: extension === '.png' ? readGrayPng(bytes) : await decodeAsGray(bytes) };
+      return { file, gray: isPng(bytes) ? readGrayPng(bytes) : await decodeAsGray(bytes) };
     } catch (error) {
       throw unreadable(id, file, error);
     }
@@ -118,10 +130,13 @@ async function readSaliencyFile(
   const wanted = path.join(dir, `${id}${suffix}.png`);
   throw new SaliencyError(
     'MAP_NOT_FOUND',
-    `Expected a saliency map of image ${id} at ${wanted} (or ${EXTENSIONS.slice(1).join(', ')}), found none; check the folder and the suffix, or make maps with 'auxseg data saliency'.`,
+    `Expected a saliency map of image ${id} at ${wanted} (or ${extensions.slice(1).join(', ')}), found none; check the folder and the suffix, or make maps with 'auxseg data saliency'.`,
     { id, dir, suffix },
   );
 }
+
+/** PNG's signature begins with these bytes. */
+const isPng = (bytes: Uint8Array): boolean => bytes[0] === 0x89 && bytes[1] === 0x50;
 
 async function decodeAsGray(bytes: Uint8Array): Promise<GrayImage> {
   const { readImage } = await import('@auxseg/datasets');

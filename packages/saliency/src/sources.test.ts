@@ -120,6 +120,16 @@ describe('createFileSaliency', () => {
     for (const value of map.data) expect(value).toBeCloseTo(0.6, 2);
   });
 
+  test('the content says what a file is; capitals in the extension are found', async () => {
+    const { map } = await read('misnamed', Buffer.from(GREY_JPEG, 'base64'), 16, 16);
+    for (const value of map.data) expect(value).toBeCloseTo(0.6, 2);
+    const gray = { width: 2, height: 1, data: Uint8Array.of(0, 51) };
+    await writeFile(join(dir, 'capitals.PNG'), writeGrayPng(gray));
+    const capitals = await createFileSaliency({ dir }).map(plainSample('capitals', 2, 1));
+    expect(Array.from(capitals.data)).toEqual([0, Math.fround(0.2)]);
+    await expect(read('empty', new Uint8Array(0), 1, 1)).rejects.toThrow(/empty\.png.*the file is empty/);
+  });
+
   test('stretches maps of unknown scale on request, and a flat one to 0', async () => {
     const gray = { width: 4, height: 1, data: Uint8Array.of(10, 20, 30, 20) };
     const { map } = await read('narrow', writeGrayPng(gray), 4, 1, { scale: 'min-max' });
@@ -157,6 +167,13 @@ describe('createFileSaliency', () => {
       1,
     );
     expect(Array.from(palette.map.data)).toEqual([0, Math.fround(0.4)]);
+  });
+
+  test('says when a map is white all over, as one whose values lie in the alpha channel', async () => {
+    const white = { width: 2, height: 1, data: Uint8Array.of(255, 255) };
+    const { notices } = await read('white', writeGrayPng(white), 2, 1);
+    expect(notices.map((notice) => notice.kind)).toEqual(['all-white']);
+    expect(notices[0].message).toMatch(/white\.png is white all over.*alpha channel/);
   });
 
   test('names the file that is missing or damaged', async () => {

@@ -3,6 +3,7 @@ import { type Dataset, mapConcurrently, type WorkerPool } from '@auxseg/datasets
 import type { SaliencySource } from '@auxseg/saliency';
 import type { Recipe } from '../recipe.js';
 import type { RunDirectory } from './run-directory.js';
+import type { ScoredImages } from './scored-images.js';
 
 /** What the pipeline tells about itself; the terminal or a program listens. */
 export type PipelineEvent =
@@ -29,10 +30,11 @@ export interface PipelineContext {
   /** Folders in which relative weight and saliency paths are looked up. */
   readonly searchPaths: readonly string[];
   readonly train: Dataset;
-  /** Ids of `train` with truth, on which pseudo labels are scored; [] when there is none. */
-  readonly scoreIds: readonly string[];
-  readonly scoreTruth: ((id: string) => Promise<{ width: number; height: number; data: Uint8Array }>) | null;
   readonly val: Dataset;
+  /** Images of `train` with masks, on which pseudo labels are scored; null when there are none. */
+  readonly scoredTrain: ScoredImages | null;
+  /** Images of `val` with masks. */
+  readonly scoredVal: ScoredImages | null;
   readonly saliency: SaliencySource;
   /** Workers start when they are first used, and are kept for the run. */
   readonly crf: DenseCrfPool;

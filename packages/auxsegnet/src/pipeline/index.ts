@@ -13,6 +13,7 @@ export {
   type StepState,
 } from './run-directory.js';
 export { type PipelineStep, pipelineSteps, runPipeline } from './run-pipeline.js';
+export type { ScoredImages } from './scored-images.js';
 export { refineWithCrf } from './stage.js';
 export { type Comparison, type PseudoLabelRow, type Score, type Summary, writeSummary } from './summary.js';
 export { readTensorFile, readWeightsFile } from './tensor-file.js';

@@ -5,23 +5,25 @@ import {
   createSyntheticDataset,
   createWorkerPool,
   type Dataset,
+  locateCocoSplit,
   openCocoDataset,
   openFolderDataset,
   openVocDataset,
 } from '@auxseg/datasets';
-import type { LabelMap } from '@auxseg/formats';
 import { AuxSegNetError } from '../auxsegnet-error.js';
 import type { Recipe } from '../recipe.js';
 import type { PipelineContext, PipelineEvent } from './context.js';
 import { openSaliencySource } from './open-saliency-source.js';
 import type { RunDirectory } from './run-directory.js';
+import { type ScoredImages, scoredImages } from './scored-images.js';
 
 /** The data sets that a recipe names. */
 export interface RecipeData {
   train: Dataset;
   val: Dataset;
-  scoreIds: readonly string[];
-  scoreTruth: ((id: string) => Promise<LabelMap>) | null;
+  /** Training images on which pseudo labels are scored. */
+  scoredTrain: ScoredImages | null;
+  scoredVal: ScoredImages | null;
 }
 
 /** Opens the data sets of a recipe; errors name the folder and what was expected in it. */
@@ -31,7 +33,12 @@ export async function openRecipeData(recipe: Recipe): Promise<RecipeData> {
     const { train, val, sizePx, seed } = data.synthetic ?? { train: 320, val: 80, sizePx: 96, seed: 7 };
     const trainSet = createSyntheticDataset({ count: train, size: sizePx, seed, split: 'train' });
     const valSet = createSyntheticDataset({ count: val, size: sizePx, seed, split: 'val' });
-    return withTruth(trainSet, trainSet.ids, trainSet, valSet);
+    return {
+      train: trainSet,
+      val: valSet,
+      scoredTrain: scoredImages(trainSet),
+      scoredVal: scoredImages(valSet),
+    };
   }
   const root = data.root;
   if (root === undefined) {
@@ -40,39 +47,27 @@ export async function openRecipeData(recipe: Recipe): Promise<RecipeData> {
       `Expected the folder of the ${data.kind} data set: give --data DIR or data.root in the recipe.`,
     );
   }
-  const open = (split: string): Promise<Dataset> => {
+  const open = async (split: string): Promise<Dataset> => {
     switch (data.kind as 'voc' | 'folder' | 'coco') {
       case 'voc':
         return openVocDataset({ root, split, classes: data.classes });
       case 'folder':
         return openFolderDataset({ root, split, classes: data.classes });
       case 'coco':
-        // The layout of the download: annotations/instances_train2014.json beside train2014/.
         return openCocoDataset({
-          annotations: join(root, 'annotations', `instances_${split}.json`),
-          images: join(root, split),
+          ...(await locateCocoSplit(root, split)),
           classes: data.classes,
+          include: data.include,
         });
     }
   };
   const [train, score, val] = [await open(data.train), await open(data.score), await open(data.val)];
   const known = new Set(train.ids);
-  return withTruth(
-    train,
-    score.ids.filter((id) => known.has(id)),
+  const scoredTrain = scoredImages(
     score,
-    val,
+    score.ids.filter((id) => known.has(id)),
   );
-}
-
-function withTruth(train: Dataset, scoreIds: readonly string[], score: Dataset, val: Dataset): RecipeData {
-  const { truth } = score;
-  return {
-    train,
-    val,
-    scoreIds: truth ? scoreIds : [],
-    scoreTruth: truth ? (id) => truth.call(score, id) : null,
-  };
+  return { train, val, scoredTrain, scoredVal: scoredImages(val) };
 }
 
 /** The network feeds the CRF; it keeps no more workers busy, and each holds the scores of an image. */
@@ -124,8 +119,8 @@ export function createContext(input: {
     searchPaths,
     train: data.train,
     val: data.val,
-    scoreIds: data.scoreIds,
-    scoreTruth: data.scoreTruth,
+    scoredTrain: data.scoredTrain,
+    scoredVal: data.scoredVal,
     saliency,
     crf,
     dataWorkers,

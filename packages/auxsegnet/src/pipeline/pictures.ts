@@ -40,7 +40,7 @@ export async function makePictures(context: PipelineContext): Promise<void> {
 
 /** Evenly spaced over the images that have masks, those with several classes first. */
 function pickIds(context: PipelineContext): string[] {
-  const pool = context.scoreIds.length > 0 ? context.scoreIds : context.train.ids;
+  const pool = context.scoredTrain?.ids ?? context.train.ids;
   const count = Math.min(context.recipe.pictures, pool.length);
   const numLabels = (id: string) => context.train.imageLabels(id).reduce((a, b) => a + (b > 0 ? 1 : 0), 0);
   const several = pool.filter((id) => numLabels(id) > 1);
@@ -83,11 +83,11 @@ async function pictureStrip(context: PipelineContext, network: AuxSegNet, id: st
   };
 
   await add('photo', 'photo', image);
-  if (context.scoreTruth && context.scoreIds.includes(id)) {
+  if (context.scoredTrain?.ids.includes(id)) {
     await add(
       'truth (evaluation only)',
       'truth',
-      colourLabels(await context.scoreTruth(id), { over: image }),
+      colourLabels(await context.scoredTrain.truth(id), { over: image }),
     );
   }
   const original = openLabelStore(directory.path(labelFolder(0)));

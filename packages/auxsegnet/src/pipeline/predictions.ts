@@ -10,14 +10,12 @@ export async function writePrediction(directory: RunDirectory, file: string, map
 
 /** mIoU and IoU by class of one folder of validation predictions; null when the set has no masks. */
 export async function scoreValidation(context: PipelineContext, folder: string) {
-  const { val, directory } = context;
-  const { truth } = val;
-  if (!truth || !(await directory.has(folder))) return null;
+  const { val, scoredVal, directory } = context;
+  if (scoredVal === null || !(await directory.has(folder))) return null;
   const numClasses = val.classes.length + 1;
   const matrices = await confusionByImage({
     predictions: directory.path(folder),
-    ids: val.ids,
-    truth: (id) => truth.call(val, id),
+    ...scoredVal,
     numClasses,
   });
   const total = sumConfusion(matrices, numClasses);

@@ -170,8 +170,8 @@ async function predictFinal(context: PipelineContext, step: string): Promise<str
     disposeModel(network.model);
   }
   const score = await scoreValidation(context, 'predictions');
-  if (score === null) return `${val.ids.length} images; not scored: no masks`;
-  await directory.writeJson('metrics.json', { ...score, images: val.ids.length });
+  if (score === null || context.scoredVal === null) return `${val.ids.length} images; not scored: no masks`;
+  await directory.writeJson('metrics.json', { ...score, images: context.scoredVal.ids.length });
   return `mIoU ${percent(score.meanIoU)}`;
 }
 

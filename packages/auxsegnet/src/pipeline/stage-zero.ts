@@ -18,6 +18,7 @@ import {
   loadNetworkFile,
   weightsMetadata,
 } from './network-files.js';
+import type { ScoredImages } from './scored-images.js';
 import { readTensorFile } from './tensor-file.js';
 import { trainNetwork } from './train-network.js';
 
@@ -230,28 +231,27 @@ export async function makeInitialLabels(context: PipelineContext, step: string):
 
 /** Scores a stage's labels on the images that have masks and writes stage-k/metrics.json. */
 export async function scoreLabels(context: PipelineContext, stage: number): Promise<string> {
-  const { directory, scoreIds, scoreTruth } = context;
-  if (scoreTruth === null || scoreIds.length === 0) return 'not scored: no masks';
+  const { directory, scoredTrain } = context;
+  if (scoredTrain === null) return 'not scored: no masks';
   const pseudoLabels = await scorePseudoLabels({
     predictions: directory.path(labelFolder(stage), 'seg'),
-    ids: scoreIds,
-    truth: scoreTruth,
+    ...scoredTrain,
     numClasses: context.train.classes.length + 1,
   });
-  const saliency = await scoreSaliency(context, stage);
+  const saliency = await scoreSaliency(context, scoredTrain, stage);
   const file = `stage-${stage}/metrics.json`;
   const before = (await directory.has(file)) ? await directory.readJson<object>(file) : {};
   await directory.writeJson(file, { ...before, pseudoLabels, saliency });
   return `pseudo labels: precision ${percent(pseudoLabels.precision)}, recall ${percent(pseudoLabels.recall)}, mIoU ${percent(pseudoLabels.meanIoU)}`;
 }
 
-async function scoreSaliency(context: PipelineContext, stage: number) {
+async function scoreSaliency(context: PipelineContext, { ids, truth }: ScoredImages, stage: number) {
   const measures = createSaliencyMeasures();
   const store = openLabelStore(context.directory.path(labelFolder(stage)));
-  for (const id of context.scoreIds) {
+  for (const id of ids) {
     const map = await store.saliency(id);
-    const truth = await context.scoreTruth!(id);
-    measures.update({ prediction: map.data, truth: truth.data, width: truth.width, height: truth.height });
+    const { width, height, data } = await truth(id);
+    measures.update({ prediction: map.data, truth: data, width, height });
   }
   const { mae, maxF, sMeasure } = measures.result();
   return { mae, maxFBeta: maxF, sMeasure };

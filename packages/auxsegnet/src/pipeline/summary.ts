@@ -101,14 +101,13 @@ const comparedStage = (branch: Branch, round: number) => branch.compareWithStage
 
 /** Every stage's pseudo labels against those that training began with. */
 async function compareLabels(context: PipelineContext): Promise<Comparison[]> {
-  const { recipe, directory, scoreIds, scoreTruth, train } = context;
-  if (scoreTruth === null || scoreIds.length === 0) return [];
+  const { recipe, directory, scoredTrain, train } = context;
+  if (scoredTrain === null) return [];
   const numClasses = train.classes.length + 1;
   const scores = (stage: number) =>
     labelScoreByImage({
       predictions: directory.path(labelFolder(stage), 'seg'),
-      ids: scoreIds,
-      truth: scoreTruth,
+      ...scoredTrain,
       numClasses,
     });
   const comparisons: Comparison[] = [];
@@ -143,9 +142,8 @@ async function compareLabels(context: PipelineContext): Promise<Comparison[]> {
 }
 
 async function compareAll(context: PipelineContext): Promise<Comparison[]> {
-  const { recipe, directory, val } = context;
-  const { truth } = val;
-  if (!truth) return [];
+  const { recipe, directory, val, scoredVal } = context;
+  if (scoredVal === null) return [];
   const numClasses = val.classes.length + 1;
   const matrices = new Map<string, Awaited<ReturnType<typeof confusionByImage>>>();
   const read = async (folder: string) => {
@@ -154,8 +152,7 @@ async function compareAll(context: PipelineContext): Promise<Comparison[]> {
         folder,
         await confusionByImage({
           predictions: directory.path(folder),
-          ids: val.ids,
-          truth: (id) => truth.call(val, id),
+          ...scoredVal,
           numClasses,
         }),
       );

@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
+import { readFile, realpath } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import {
   checkData,
   type DataReport,
-  type Dataset,
   parsePalette,
   recogniseLayout,
   repairMasks,
@@ -11,31 +10,33 @@ import {
   writeDataset,
 } from '@auxseg/datasets';
 import { CliUsageError } from '../cli-error.js';
-import { openSplit } from '../open-split.js';
+import { type Layout, listSplits, openSplit } from '../open-split.js';
 import { progressOf } from '../progress.js';
 import { createTerminal, formatTable } from '../terminal.js';
 
 /** Options of `auxseg data check`. */
 export interface CheckOptions {
-  splits?: string;
-  workers?: string;
+  splits?: string[];
+  workers?: number;
   json?: boolean;
 }
 
 /** Reads a data set once and prints what is wrong with it. */
-export async function check(dir: string, options: CheckOptions): Promise<void> {
+export async function check(dir: string, options: CheckOptions, signal: AbortSignal): Promise<void> {
   const terminal = createTerminal({ json: options.json === true });
   const report = await checkData({
     root: dir,
-    splits: options.splits?.split(','),
-    workers: options.workers === undefined ? availableParallelism() : Number(options.workers),
+    splits: options.splits,
+    workers: options.workers,
     onProgress: progressOf(terminal, 'check'),
+    signal,
   });
   terminal.printJson(report);
   terminal.print(`${report.layout} layout, ${report.imagesRead} images read`);
   if (report.classes.length > 0) {
     terminal.print(classTable(report));
-    terminal.print(`\n${coOccurrenceTable(report)}`);
+    const together = coOccurrenceTable(report);
+    if (together !== '') terminal.print(`\n${together}`);
   }
   for (const { severity, message, repair, count, examples } of report.findings) {
     terminal.print(`\n${severity}: ${message} (${count})`);
@@ -71,7 +72,7 @@ function classTable({ classes, splits, classFrequency, pixelFrequency }: DataRep
 const MATRIX_CLASSES = 12;
 const PAIRS = 15;
 
-/** Images that hold both classes: a matrix, or the most frequent pairs where there are many classes. */
+/** Images that hold both classes: a matrix, or where there are many classes the most frequent pairs, '' without any. */
 function coOccurrenceTable({ classes, coOccurrence }: DataReport): string {
   if (classes.length <= MATRIX_CLASSES) {
     return formatTable(
@@ -83,6 +84,7 @@ function coOccurrenceTable({ classes, coOccurrence }: DataReport): string {
   for (let a = 0; a < classes.length; a++)
     for (let b = a + 1; b < classes.length; b++)
       if (coOccurrence[a][b] > 0) pairs.push([`${classes[a]} + ${classes[b]}`, coOccurrence[a][b]]);
+  if (pairs.length === 0) return '';
   pairs.sort((p, q) => q[1] - p[1]);
   return formatTable(
     ['most frequent pairs', 'images'],
@@ -93,25 +95,26 @@ function coOccurrenceTable({ classes, coOccurrence }: DataReport): string {
 /** Options of `auxseg data synthesize`. */
 export interface SynthesizeCommandOptions {
   out: string;
-  layout: 'voc' | 'coco' | 'folder';
-  train: string;
-  val: string;
-  size: string;
-  classes: string;
-  seed: string;
+  layout: Layout;
+  train: number;
+  val: number;
+  size: number;
+  classes: number;
+  seed: number;
   json?: boolean;
 }
 
 /** Writes the synthetic set. */
 export async function synthesize(options: SynthesizeCommandOptions): Promise<void> {
   const terminal = createTerminal({ json: options.json === true });
+  const { out, layout, train, val, size, classes, seed } = options;
   const result = await synthesizeDataset({
-    out: options.out,
-    layout: options.layout,
-    counts: { train: Number(options.train), val: Number(options.val) },
-    size: Number(options.size),
-    classes: Number(options.classes),
-    seed: Number(options.seed),
+    out,
+    layout,
+    counts: { train, val },
+    size,
+    classes,
+    seed,
     onProgress: progressOf(terminal, 'synthesize'),
   });
   terminal.printJson({ ...result, out: options.out });
@@ -123,9 +126,10 @@ export async function synthesize(options: SynthesizeCommandOptions): Promise<voi
 /** Options of `auxseg data convert`. */
 export interface ConvertOptions {
   out: string;
-  from?: 'voc' | 'coco' | 'folder';
-  to: 'voc' | 'coco' | 'folder';
-  splits?: string;
+  from?: Layout;
+  to: Layout;
+  splits?: string[];
+  include?: 'labelled' | 'all';
   repairMasks?: boolean;
   palette?: string;
   json?: boolean;
@@ -136,24 +140,49 @@ export async function convert(dir: string, options: ConvertOptions): Promise<voi
   if (options.repairMasks) return repair(dir, options);
   if (options.palette !== undefined)
     throw new CliUsageError('Expected --palette only together with --repair-masks.');
+  const { out, to, include } = options;
+  const places = await Promise.all([dir, out].map((path) => realpath(path).catch(() => resolve(path))));
+  if (places[0] === places[1])
+    throw new CliUsageError(
+      `Expected --out to be another folder than the data, got ${out} for both: its labels would be overwritten. Choose a new folder.`,
+    );
   const terminal = createTerminal({ json: options.json === true });
   const layout = options.from ?? (await recogniseLayout(dir));
-  const names = (options.splits ?? 'train,val').split(',');
-  const splits: Record<string, Dataset> = {};
-  for (const split of names) splits[split] = await openSplit(dir, layout, split);
+  if (include !== undefined && layout !== 'coco')
+    throw new CliUsageError(`Expected --include only with data in COCO layout, this is ${layout}.`);
+  const { names, inNone } = options.splits
+    ? { names: options.splits, inNone: 0 }
+    : await listSplits(dir, layout);
+  const splits: Record<string, Awaited<ReturnType<typeof openSplit>>> = {};
+  for (const name of names) splits[name] = await openSplit(dir, layout, name, { include });
+  if (names.length === 0) {
+    terminal.note("The data has no splits: all of it becomes 'train'.");
+    splits['train'] = await openSplit(dir, layout);
+  } else if (inNone > 0) terminal.note(`${inNone} images are in no split: left out.`);
+  const leftOut = Object.values(splits).reduce((n, split) => n + (split.leftOut ?? 0), 0);
+  if (leftOut > 0)
+    terminal.note(
+      `${leftOut} images have no region, or crowds alone: left out (--include all takes them, without labels).`,
+    );
   const result = await writeDataset({
     splits,
-    out: options.out,
-    layout: options.to,
+    out,
+    layout: to,
     onProgress: progressOf(terminal, 'convert'),
   });
-  terminal.printJson({ ...result, out: options.out });
+  terminal.printJson({ ...result, splits: Object.keys(splits), leftOut, out });
+  const { images, masks, unlabelled, labelsLost, ignoredPixelsLost } = result;
   terminal.print(
-    `${result.images} images and ${result.masks} masks in ${options.out} (${options.to} layout)`,
+    `${images} images and ${masks} masks in ${out} (${to} layout, ${Object.keys(splits).join(', ')})`,
   );
-  if (result.ignoredPixelsLost > 0) {
-    terminal.print(`${result.ignoredPixelsLost} ignored pixels became background: COCO has no such label.`);
-  }
+  if (unlabelled > 0 && to === 'coco')
+    terminal.print(`${unlabelled} images have no region: readers leave them out unless told to include all.`);
+  if (labelsLost > 0)
+    terminal.print(
+      `${labelsLost} labels of classes that the masks do not show are lost: COCO has only regions.`,
+    );
+  if (ignoredPixelsLost > 0)
+    terminal.print(`${ignoredPixelsLost} ignored pixels became background: COCO has no such label.`);
 }
 
 async function repair(dir: string, options: ConvertOptions): Promise<void> {

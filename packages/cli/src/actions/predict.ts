@@ -11,7 +11,7 @@ import {
 } from '@auxseg/auxsegnet';
 import { networkFromWeights, readWeightsFile, refineWithCrf } from '@auxseg/auxsegnet/pipeline';
 import { createDenseCrfPool } from '@auxseg/crf';
-import { mapConcurrently, parseList, readImage } from '@auxseg/datasets';
+import { isImageName, mapConcurrently, parseList, readImage } from '@auxseg/datasets';
 import { writeIndexedPng } from '@auxseg/formats';
 import { writeFileAtomic } from '@auxseg/formats/node';
 import { useBackend } from '@auxseg/runtime';
@@ -30,14 +30,12 @@ export interface PredictCommandOptions {
   scales: string;
   flip?: boolean;
   crf?: boolean;
-  longSide?: string;
+  longSide?: number;
   head: 'initial' | 'refined';
   strict: boolean;
   backend?: string;
   json?: boolean;
 }
-
-const imageExtensions = new Set(['.jpg', '.jpeg', '.png', '.webp']);
 
 /** Predicts a folder of images. */
 export async function predict(options: PredictCommandOptions, signal: AbortSignal): Promise<void> {
@@ -53,7 +51,7 @@ export async function predict(options: PredictCommandOptions, signal: AbortSigna
   terminal.note(`backend ${backend.name}: ${backend.reason}`);
   const { network, config, recipe, leftOut } = await openWeights(options);
   if (leftOut) terminal.note(leftOut);
-  const longSidePx = options.longSide === undefined ? recipe.data.longSidePx : Number(options.longSide);
+  const longSidePx = options.longSide ?? recipe.data.longSidePx;
   const crf = options.crf ? createDenseCrfPool() : null;
   await mkdir(options.out, { recursive: true });
   const started = performance.now();
@@ -117,13 +115,22 @@ async function listImages(folder: string, list?: string): Promise<string[]> {
       `Expected a folder of images at ${folder}, got ${(cause as NodeJS.ErrnoException).code}.`,
     );
   });
-  const images = names.filter((name) => imageExtensions.has(extname(name).toLowerCase())).sort();
+  const images = names.filter(isImageName).sort();
+  const byId = new Map<string, string>();
+  for (const name of images) {
+    const id = basename(name, extname(name));
+    const other = byId.get(id);
+    if (other !== undefined)
+      throw new CliUsageError(
+        `Expected one image of each name in ${folder}, got ${basename(other)} and ${name}: both predictions would be ${id}.png. Rename one of them or take it away.`,
+      );
+    byId.set(id, join(folder, name));
+  }
   if (list === undefined) {
     if (images.length === 0)
       throw new CliUsageError(`Expected .jpg, .png or .webp files in ${folder}, found none.`);
-    return images.map((name) => join(folder, name));
+    return [...byId.values()];
   }
-  const byId = new Map(images.map((name) => [basename(name, extname(name)), join(folder, name)]));
   const text = await readFile(list, 'utf8').catch((cause) => {
     throw new CliUsageError(
       `Expected a list of ids at ${list}, got ${(cause as NodeJS.ErrnoException).code}.`,

@@ -70,7 +70,7 @@ async function execute(
   const backend = await useBackend(recipe.backend, threads > 0 ? { threads } : {});
   terminal.note(`backend ${backend.name}: ${backend.reason}`);
   terminal.note(
-    `${data.train.ids.length} training images, ${data.scoreIds.length} of them with masks for scoring, ${data.val.ids.length} for validation; classes ${data.train.classes.join(', ')}`,
+    `${data.train.ids.length} training images, ${data.scoredTrain?.ids.length ?? 0} of them with masks for scoring; ${data.val.ids.length} for validation, ${data.scoredVal?.ids.length ?? 0} with masks; classes ${data.train.classes.join(', ')}`,
   );
   const directory = await openRunDirectory(options.out, {
     recipe,

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import type { CheckOptions, ConvertOptions, SynthesizeCommandOptions } from '../actions/data.js';
 import type { SaliencyOptions } from '../actions/saliency.js';
 import { example } from '../example.js';
+import { nameList, numberIn, wholeNumber } from '../option-values.js';
 
 const actions = () => import('../actions/data.js');
 
@@ -12,22 +13,22 @@ export function addDataCommands(program: Command, signal: AbortSignal): void {
     .command('check')
     .description('read everything once and report what is wrong and how to repair it; exit code 1 on errors')
     .argument('<dir>', 'data set: VOC layout, COCO layout, or own folder')
-    .option('--splits <names>', 'comma-separated lists to check (default: all)')
-    .option('--workers <n>', 'worker threads (default: all cores)')
+    .option('--splits <names>', 'comma-separated splits to check (default: all)', nameList)
+    .option('--workers <n>', 'worker threads, 0 = none (default: all cores)', wholeNumber(0, 64))
     .option('--seed <n>', 'accepted for uniformity; nothing is drawn')
     .option('--json', 'print the result as JSON')
     .addHelpText('after', example('auxseg data check VOCdevkit/VOC2012'))
-    .action(async (dir: string, options: CheckOptions) => (await actions()).check(dir, options));
+    .action(async (dir: string, options: CheckOptions) => (await actions()).check(dir, options, signal));
   data
     .command('synthesize')
     .description('write the synthetic set, with masks and saliency, to disk')
     .requiredOption('--out <dir>', 'folder to write')
     .addOption(new Option('--layout <name>', 'layout').choices(['voc', 'coco', 'folder']).default('voc'))
-    .option('--train <n>', 'training images', '400')
-    .option('--val <n>', 'validation images', '100')
-    .option('--size <px>', 'side of the images', '96')
-    .option('--classes <n>', 'classes, 2 to 6', '4')
-    .option('--seed <n>', 'seed of the scenes', '0')
+    .option('--train <n>', 'training images', wholeNumber(1, 1e6), 400)
+    .option('--val <n>', 'validation images', wholeNumber(1, 1e6), 100)
+    .option('--size <px>', 'side of the images', wholeNumber(32, 4096), 96)
+    .option('--classes <n>', 'classes, 2 to 6', wholeNumber(2, 6), 4)
+    .option('--seed <n>', 'seed of the scenes', wholeNumber(), 0)
     .option('--json', 'print the result as JSON')
     .addHelpText('after', example('auxseg data synthesize --out toys --layout coco --train 100 --val 20'))
     .action(async (options: SynthesizeCommandOptions) => (await actions()).synthesize(options));
@@ -46,7 +47,13 @@ export function addDataCommands(program: Command, signal: AbortSignal): void {
     .addOption(
       new Option('--to <layout>', 'layout to write').choices(['voc', 'coco', 'folder']).default('voc'),
     )
-    .option('--splits <names>', 'comma-separated splits (default: train,val)')
+    .option('--splits <names>', 'comma-separated splits (default: all that the data has)', nameList)
+    .addOption(
+      new Option(
+        '--include <which>',
+        'COCO: labelled leaves out images without a region that is no crowd, all keeps them (default: labelled)',
+      ).choices(['labelled', 'all']),
+    )
     .option(
       '--repair-masks',
       'write RGB, RGBA, 16-bit and black-looking masks as palette PNGs of class indices; nothing else is written',
@@ -69,16 +76,18 @@ export function addDataCommands(program: Command, signal: AbortSignal): void {
     .command('saliency')
     .description('make saliency maps of a data set; goes on where it stopped')
     .argument('<dir>', 'data set in VOC or COCO layout, own folder, or any folder of images')
-    .requiredOption('--out <dir>', 'folder for sal/<id>.png, 8-bit grey')
+    .requiredOption('--out <dir>', 'folder for sal/<id>.png, 8-bit grey, and saliency.json, what made them')
     .addOption(
       new Option('--source <name>', 'where the maps come from')
         .choices(['unsupervised', 'files', 'prediction', 'constant', 'combine', 'oracle'])
         .default('unsupervised'),
     )
     .addOption(
-      new Option('--method <name>', 'unsupervised: detector')
-        .choices(['mbplus', 'rbd', 'combined'])
-        .default('combined'),
+      new Option('--method <name>', 'unsupervised: detector (default: combined)').choices([
+        'mbplus',
+        'rbd',
+        'combined',
+      ]),
     )
     .option('--maps <dir>', 'files: folder of <id>.png or .jpg, grey or colour, resized to the images')
     .option('--suffix <text>', 'files: what follows the id in file names, for example _sal')
@@ -86,17 +95,24 @@ export function addDataCommands(program: Command, signal: AbortSignal): void {
       new Option('--scale <name>', 'files: value / 255, or each map stretched').choices(['255', 'min-max']),
     )
     .option('--weights <file>', 'prediction: model.safetensors that a stage of a run wrote')
-    .option('--long-side <px>', 'prediction: working resolution (default: the preset of the network)')
+    .option(
+      '--long-side <px>',
+      'prediction: working resolution, 0 = keep (default: the preset of the network)',
+      wholeNumber(0),
+    )
     .option('--backend <name>', 'prediction: backend (default: auto)')
-    .option('--value <v>', 'constant: 0 to 1', '0.5')
+    .option('--value <v>', 'constant: 0 to 1 (default: 0.5)', numberIn(0, 1))
     .option(
       '--of <names>',
       'combine: comma-separated mbplus, rbd, combined, files, prediction, constant, oracle',
+      nameList,
     )
     .addOption(
-      new Option('--rule <name>', 'combine: how maps are merged')
-        .choices(['mean', 'max', 'product'])
-        .default('mean'),
+      new Option('--rule <name>', 'combine: how maps are merged (default: mean)').choices([
+        'mean',
+        'max',
+        'product',
+      ]),
     )
     .option('--crf', 'sharpen the maps with a dense CRF')
     .addOption(
@@ -109,7 +125,7 @@ export function addDataCommands(program: Command, signal: AbortSignal): void {
     )
     .option('--split <name>', 'list or split of images (default: train in VOC layout, all of an own folder)')
     .option('--shard <i/n>', 'only every n-th image, from the i-th (1-based)', '1/1')
-    .option('--workers <n>', 'worker threads (default: all cores)')
+    .option('--workers <n>', 'worker threads (default: all cores)', wholeNumber(0))
     .option('--seed <n>', 'accepted for uniformity; the sources draw nothing')
     .option('--json', 'print the result as JSON')
     .addHelpText(

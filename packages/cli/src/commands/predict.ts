@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { PredictCommandOptions } from '../actions/predict.js';
 import { example } from '../example.js';
+import { wholeNumber } from '../option-values.js';
 import { backendOption } from './backend-option.js';
 
 /** `predict`: images in, indexed PNGs out. */
@@ -23,6 +24,7 @@ export function addPredictCommand(program: Command, signal: AbortSignal): void {
     .option(
       '--long-side <px>',
       'resize the longer side to this first (0 = keep; default: what the weights were trained with)',
+      wholeNumber(0),
     )
     .addOption(
       new Option('--head <name>', 'which segmentation').choices(['initial', 'refined']).default('refined'),
