@@ -1,8 +1,9 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createSyntheticDataset } from './create-synthetic-dataset.js';
+import { locateCocoSplit } from './locate-coco-split.js';
 import { openCocoDataset } from './open-coco-dataset.js';
 import { openFolderDataset } from './open-folder-dataset.js';
 import { openVocDataset } from './open-voc-dataset.js';
@@ -54,44 +55,30 @@ describe('masks of some images', () => {
 });
 
 describe('images of one name in two splits', () => {
-  /** Class folders in split folders, with the same file name in both. */
-  const source = join(root, 'same-names');
-  const other = createSyntheticDataset({ count: 1, size: 32, seed: 9 });
-  const open = async () => {
-    for (const [split, set] of [
-      ['train', drawn],
-      ['val', other],
-    ] as const) {
-      const voc = join(root, 'pictures', split);
-      await writeDataset({ splits: { all: set }, out: voc, layout: 'voc' });
-      mkdirSync(join(source, split, 'rust'), { recursive: true });
-      const image = readFileSync(join(voc, 'JPEGImages', `${set.ids[0]}.png`));
-      writeFileSync(join(source, split, 'rust', 'img0.png'), image);
-    }
-    const [train, val] = ['train', 'val'].map((split) => openFolderDataset({ root: source, split }));
-    return { train: await train, val: await val };
-  };
+  const coco = join(root, 'same-names');
+  const open = async (split: string) => openCocoDataset(await locateCocoSplit(coco, split));
+  beforeAll(async () => {
+    // The same ids, drawn from two seeds.
+    const splits = { train: drawn, val: createSyntheticDataset({ count: 3, size: 32, seed: 9 }) };
+    await writeDataset({ splits, out: coco, layout: 'coco' });
+  });
 
-  test('different pictures are refused, not overwritten; in COCO layout they keep apart', async () => {
-    const { train, val } = await open();
+  test('different pictures lie apart in COCO layout and are refused in the others, not overwritten', async () => {
+    expect(readdirSync(join(coco, 'train'))).toEqual(readdirSync(join(coco, 'val')));
+    const splits = { train: await open('train'), val: await open('val') };
     const out = join(root, 'overwritten');
-    await expect(writeDataset({ splits: { train, val }, out, layout: 'voc' })).rejects.toThrow(
-      /different images, rust__img0 is in train and in val.*each split alone/,
+    await expect(writeDataset({ splits, out, layout: 'voc' })).rejects.toThrow(
+      new RegExp(`different images, ${first} is in train and in val.*each split alone`),
     );
+    await expect(writeDataset({ splits, out, layout: 'folder' })).rejects.toThrow(/common images/);
     expect(() => readdirSync(out)).toThrow(/ENOENT/);
-    const whole = createSyntheticDataset({ count: 3, size: 32 });
-    const coco = join(root, 'apart');
-    await writeDataset({ splits: { a: drawn, b: whole }, out: coco, layout: 'coco' });
-    expect(readdirSync(join(coco, 'a'))).toEqual(readdirSync(join(coco, 'b')));
   });
 
   test('the same picture in two lists is one file', async () => {
-    const { train } = await open();
-    const again = await openFolderDataset({ root: source, split: 'train' });
     const out = join(root, 'lists');
-    const result = await writeDataset({ splits: { train, train_aug: again }, out, layout: 'voc' });
-    expect(result.images).toBe(2);
-    expect(readdirSync(join(out, 'JPEGImages'))).toEqual(['rust__img0.png']);
+    const splits = { train: await open('train'), train_aug: await open('train') };
+    expect((await writeDataset({ splits, out, layout: 'voc' })).images).toBe(6);
+    expect(readdirSync(join(out, 'JPEGImages'))).toHaveLength(3);
   });
 });
 
