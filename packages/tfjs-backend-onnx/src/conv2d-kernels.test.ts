@@ -172,6 +172,19 @@ test.each(GRID_CASES.map((c) => [JSON.stringify(c), c] as const))('worked on one
   expect(planFilterGrid(g, tapsOf(g))).toMatchObject({ joined: c.joined ?? true });
 });
 
+test('a convolution without results gives an empty tensor', () => {
+  const x = tf.ones([3, 2, 11, 1]) as tf.Tensor4D;
+  const filter = tf.ones([4, 1, 1, 16]) as tf.Tensor4D;
+  const depthwise = tf.ones([4, 1, 1, 2]) as tf.Tensor4D;
+  const attributes = { strides: [2, 1] as [number, number], pad: 'valid' as const };
+  const results = [
+    tf.conv2d(x, filter, attributes.strides, attributes.pad),
+    tf.fused.conv2d({ x, filter, bias: tf.zeros([16]), activation: 'relu', ...attributes }),
+    tf.depthwiseConv2d(x, depthwise, [2, 2], 'valid'),
+  ];
+  for (const y of results) expect([Math.abs(y.shape[1]), y.dataSync().length]).toEqual([0, 0]); // tfjs makes it -0
+});
+
 test('a batch of large images is processed in parts that cover it', () => {
   const g: ConvGeometry = {
     batch: 5,

@@ -115,7 +115,21 @@ test('the number of threads can change between operations', () => {
 test('registering again is harmless, a senseless option is not', async () => {
   await registerOnnxBackend();
   expect(backend.stats().threads).toBe(2);
-  await expect(registerOnnxBackend({ threads: 0 })).rejects.toThrow(/integer from 1 to 256, got 0/);
+  const refused: [object, RegExp][] = [
+    [{ threads: 0 }, /threads to be an integer from 1 to 256, got 0/],
+    [{ sessionLimit: 0 }, /sessionLimit to be an integer from 1, got 0/],
+    [{ poolBytes: -1 }, /poolBytes/],
+    [{ smallTensor: Number.NaN }, /smallTensor/],
+    [{ thread: 2 }, /no option but threads, .*; got thread\./],
+  ];
+  for (const [options, message] of refused)
+    await expect(registerOnnxBackend(options)).rejects.toThrow(message);
+  for (const threads of [0, 1.5, Number.NaN, 1000]) {
+    expect(() => {
+      backend.threads = threads;
+    }).toThrow(/integer from 1 to 256/);
+  }
+  expect(backend.threads).toBe(2);
 });
 
 test('sessions stay within the limit when shapes keep changing', () => {

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
 import type { backend_util, DataType, TensorInfo } from '@tensorflow/tfjs-core';
 import { ArrayPool, type ArrayPoolStats, type NumericArray, type NumericType } from './array-pool.js';
+import { checkOptions } from './check-options.js';
 import type { OnnxGraph } from './onnx-model.js';
 import { loadOrtBinding, type OrtTensor } from './ort-binding.js';
 import { probeBlockSize } from './probe-block-size.js';
@@ -58,6 +59,7 @@ export class OnnxBackend extends MathBackendCPU {
 
   constructor(options: OnnxBackendOptions = {}) {
     super();
+    checkOptions(options);
     this.smallTensor = options.smallTensor ?? DEFAULT_SMALL_TENSOR;
     this.sessions = new SessionCache(loadOrtBinding(), {
       limit: options.sessionLimit ?? DEFAULT_SESSION_LIMIT,
@@ -73,6 +75,7 @@ export class OnnxBackend extends MathBackendCPU {
   }
 
   set threads(threads: number) {
+    checkOptions({ threads });
     this.sessions.threads = threads;
   }
 

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { RuntimeError } from '../errors.js';
 import { listeningToNativeCode } from '../kernels/native-failures.js';
+import { restoreGradients } from '../prepare-runtime.js';
 import { isBrowser } from './platform.js';
 import { withWasmWorkers } from './wasm-threads.js';
 import { failAloud, findGpuAdapter, withAllGpuLimits } from './webgpu-device.js';
@@ -80,11 +81,6 @@ async function startWasm(options: BackendOptions): Promise<boolean> {
   }
   const { setThreadsCount, getThreadsCount } = await import('@tensorflow/tfjs-backend-wasm');
   const threads = options.threads ?? 1;
-  if (!Number.isInteger(threads) || threads < 1) {
-    throw new RuntimeError('bad-threads', `Expected threads to be a positive integer, got ${threads}.`, {
-      threads,
-    });
-  }
   if (isBrowser()) {
     setThreadsCount(threads);
     const started = await listeningToNativeCode(() => tf.setBackend('wasm'));
@@ -284,6 +280,7 @@ const loadNode =
         throw unavailable(backend, `${packageName} registered no backend`, remedy);
       }
       startedNode = backend;
+      restoreGradients();
       // Importing it makes it the active one, which looking for it must not.
       if (active && active !== 'tensorflow') await tf.setBackend(active);
     }

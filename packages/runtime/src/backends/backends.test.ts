@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { RuntimeError } from '../errors.js';
-import { prepareRuntime } from '../prepare-runtime.js';
+import { prepareRuntime, restoreGradients } from '../prepare-runtime.js';
 import { changeThreads } from './change-threads.js';
 import { listBackends } from './list-backends.js';
 import { automaticOrder, useBackend } from './use-backend.js';
@@ -81,6 +81,7 @@ describe('useBackend', () => {
     expect(failure).toBeInstanceOf(RuntimeError);
     expect(failure.code).toBe('unknown-backend');
     expect(failure.message).toMatch(/auto.*onnx.*wasm.*"cuda"/);
+    await expect(useBackend('toString' as never)).rejects.toMatchObject({ code: 'unknown-backend' });
   });
 
   test('a missing optional backend says what to install', async () => {
@@ -151,7 +152,7 @@ describe('useBackend', () => {
     const before = changeThreads(1) as number;
     expect(before).toBeGreaterThanOrEqual(1);
     expect(changeThreads(before)).toBe(1);
-    expect(() => changeThreads(0)).toThrow(/Expected threads to be a positive integer, got 0/);
+    expect(() => changeThreads(0)).toThrow(/threads to be an integer in 1\.\.256, got 0/);
   });
 
   test('prepareRuntime can be called again', () => {
@@ -159,5 +160,33 @@ describe('useBackend', () => {
     prepareRuntime();
     prepareRuntime();
     expect(tf.getGradient('Conv2D')).toBe(gradient);
+  });
+
+  test('prepareRuntime brings our gradients back after another package has registered its own', () => {
+    // As importing @tensorflow/tfjs does, which tfjs-node does.
+    for (const kernelName of ['Conv2D', 'AvgPool']) {
+      tf.unregisterGradient(kernelName);
+      tf.registerGradient({ kernelName, inputsToSave: ['x'], gradFunc: () => ({ x: () => tf.scalar(0) }) });
+    }
+    restoreGradients();
+    const x = tf.ones([1, 9, 9, 1]) as tf.Tensor4D;
+    const dilated = (w: tf.Tensor) => tf.sum(tf.conv2d(x, w as tf.Tensor4D, 1, 'same', 'NHWC', 2));
+    expect(
+      tf
+        .grad(dilated)(tf.ones([3, 3, 1, 1]))
+        .dataSync()[0],
+    ).toBe(49);
+    expect(
+      tf
+        .grad((a) => tf.sum(tf.avgPool(a as tf.Tensor4D, 3, 1, 'same')))(x)
+        .dataSync()[0],
+    ).toBeCloseTo(25 / 36);
+  });
+
+  test.each([0, 1.5, 'a', 300, Number.NaN])('threads %p are refused, also by auto', async (threads) => {
+    for (const name of ['auto', 'onnx', 'wasm'] as const) {
+      const failure = await useBackend(name, { threads: threads as number }).catch((error) => error);
+      expect(failure.code).toBe('bad-threads');
+    }
   });
 });

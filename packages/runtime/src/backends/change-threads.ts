@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { RuntimeError } from '../errors.js';
+import { checkThreads } from './check-threads.js';
 
 /**
  * Changes the number of threads within one operation of the active backend, where it can change while it runs (onnx).
@@ -8,11 +8,7 @@ import { RuntimeError } from '../errors.js';
  * @throws RuntimeError `bad-threads`
  */
 export function changeThreads(threads: number): number | null {
-  if (!Number.isInteger(threads) || threads < 1) {
-    throw new RuntimeError('bad-threads', `Expected threads to be a positive integer, got ${threads}.`, {
-      threads,
-    });
-  }
+  checkThreads(threads);
   if (tf.getBackend() !== 'onnx') return null;
   const backend = tf.backend() as unknown as { threads: number };
   const before = backend.threads;

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { RuntimeError } from '../errors.js';
 import { prepareRuntime } from '../prepare-runtime.js';
 import { type BackendOptions, backendLoaders, type ConcreteBackend } from './backend-loaders.js';
+import { checkThreads } from './check-threads.js';
 import { isBrowser } from './platform.js';
 
 /** Names that useBackend takes; `auto` tries them in the order of {@link automaticOrder}. */
@@ -44,13 +45,13 @@ async function activate(name: ConcreteBackend, options: BackendOptions): Promise
  * `auto` takes the first that works of node-gpu, node, onnx, wasm, cpu (in a browser: webgpu, wasm, cpu) and says why.
  * Also registers our gradients, kernels and layers, so that plain tf operations train from here on.
  *
- * @throws RuntimeError `unknown-backend` or `backend-unavailable`, with the remedy in the message
+ * @throws RuntimeError `unknown-backend`, `bad-threads` or `backend-unavailable`, with the remedy in the message
  */
 export async function useBackend(
   name: BackendName = 'auto',
   options: BackendOptions = {},
 ): Promise<BackendChoice> {
-  if (name !== 'auto' && !(name in backendLoaders)) {
+  if (name !== 'auto' && !Object.hasOwn(backendLoaders, name)) {
     const known = ['auto', ...Object.keys(backendLoaders)].join(', ');
     throw new RuntimeError(
       'unknown-backend',
@@ -60,6 +61,8 @@ export async function useBackend(
       },
     );
   }
+  // Here, or 'auto' would pass over every backend that has threads.
+  if (options.threads !== undefined) checkThreads(options.threads);
   if (name !== 'auto') return activate(name, options);
   const passedOver: string[] = [];
   for (const candidate of automaticOrder()) {

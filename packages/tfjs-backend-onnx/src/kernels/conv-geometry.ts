@@ -83,6 +83,12 @@ export function geometryOfShapes(
   });
 }
 
+/** Whether there is nothing to convolve, or no result. */
+export function isEmpty(g: ConvGeometry): boolean {
+  const { batch, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels } = g;
+  return batch * inHeight * inWidth * inChannels * outHeight * outWidth * outChannels === 0;
+}
+
 /** Whether a convolution is one matrix product over all pixels. */
 export function isPointwise(g: ConvGeometry): boolean {
   return (

@@ -16,6 +16,7 @@ import {
   type GradAttributes,
   geometryOfConvInfo,
   geometryOfShapes,
+  isEmpty,
 } from './conv-geometry.js';
 import { convGradFilter, convGradInput } from './conv-gradients.js';
 import { isFusedActivation } from './epilogue.js';
@@ -51,9 +52,9 @@ const conv2D = defineKernel<{ x: TensorInfo; filter: TensorInfo }, Conv2DAttrs>(
   'Conv2D',
   ({ inputs, attrs, backend }) => {
     const { x, filter } = inputs;
-    if (!isChannelLast(attrs) || sizeOf(x.shape) === 0)
-      return callCpuKernel(backend, 'Conv2D', inputs, attrs);
+    if (!isChannelLast(attrs)) return callCpuKernel(backend, 'Conv2D', inputs, attrs);
     const g = geometryOf(x, filter.shape, attrs);
+    if (isEmpty(g)) return callCpuKernel(backend, 'Conv2D', inputs, attrs);
     const y = allocateOutput(backend, g);
     convForward(backend, backend.floats(x), backend.floats(filter), y.values, g);
     return y.info;
@@ -65,9 +66,9 @@ const fusedConv2D = defineKernel<
   FusedConv2DAttrs
 >('FusedConv2D', ({ inputs, attrs, backend }) => {
   const { x, filter, bias, preluActivationWeights } = inputs;
-  if (!isChannelLast(attrs) || sizeOf(x.shape) === 0)
-    return callCpuKernel(backend, 'FusedConv2D', inputs, attrs);
+  if (!isChannelLast(attrs)) return callCpuKernel(backend, 'FusedConv2D', inputs, attrs);
   const g = geometryOf(x, filter.shape, attrs);
+  if (isEmpty(g)) return callCpuKernel(backend, 'FusedConv2D', inputs, attrs);
   const activation = isFusedActivation(attrs.activation) ? attrs.activation : 'linear';
   // A bias that is not one value per channel (a scalar broadcasts) is added afterwards.
   const ownBias = bias !== undefined && sizeOf(bias.shape) === g.outChannels;

@@ -14,6 +14,7 @@ import {
   type GradAttributes,
   geometryOfConvInfo,
   geometryOfShapes,
+  isEmpty,
 } from './conv-geometry.js';
 import { depthwiseForward, depthwiseGradFilter, depthwiseGradInput } from './depthwise.js';
 import { isFusedActivation } from './epilogue.js';
@@ -43,8 +44,8 @@ const depthwise = defineKernel<{ x: TensorInfo; filter: TensorInfo }, DepthwiseC
   'DepthwiseConv2dNative',
   ({ inputs, attrs, backend }) => {
     const { x, filter } = inputs;
-    if (sizeOf(x.shape) === 0) return callCpuKernel(backend, 'DepthwiseConv2dNative', inputs, attrs);
     const g = geometryOf(x.shape, filter.shape, attrs);
+    if (isEmpty(g)) return callCpuKernel(backend, 'DepthwiseConv2dNative', inputs, attrs);
     const y = backend.allocate([g.batch, g.outHeight, g.outWidth, g.outChannels], 'float32');
     depthwiseForward(backend, backend.floats(x), backend.floats(filter), y.values, g);
     return y.info;
@@ -56,8 +57,8 @@ const fusedDepthwise = defineKernel<
   FusedDepthwiseConv2DAttrs & { leakyreluAlpha?: number }
 >('FusedDepthwiseConv2D', ({ inputs, attrs, backend }) => {
   const { x, filter, bias, preluActivationWeights } = inputs;
-  if (sizeOf(x.shape) === 0) return callCpuKernel(backend, 'FusedDepthwiseConv2D', inputs, attrs);
   const g = geometryOf(x.shape, filter.shape, attrs);
+  if (isEmpty(g)) return callCpuKernel(backend, 'FusedDepthwiseConv2D', inputs, attrs);
   const activation = isFusedActivation(attrs.activation) ? attrs.activation : 'linear';
   const ownBias = bias !== undefined && sizeOf(bias.shape) === g.outChannels;
   const fuseAll = bias === undefined || ownBias;

@@ -1,7 +1,7 @@
 import type { OnnxAttribute, OnnxNode } from '../onnx-model.js';
 
-/** Activations that run inside the convolution's or product's own session. */
-export type FusedActivation = 'linear' | 'relu' | 'relu6' | 'sigmoid' | 'tanh' | 'elu';
+/** Activations that run inside the convolution's or product's own session; onnxruntime's sigmoid is left out, see unary-kernels.ts. */
+export type FusedActivation = 'linear' | 'relu' | 'relu6' | 'tanh' | 'elu';
 
 /** What follows a convolution or a product before its result is written: a bias per channel, then an activation. */
 export interface Epilogue {
@@ -11,7 +11,6 @@ export interface Epilogue {
 
 const ACTIVATION_OPS: Record<Exclude<FusedActivation, 'linear' | 'relu6'>, string> = {
   relu: 'Relu',
-  sigmoid: 'Sigmoid',
   tanh: 'Tanh',
   elu: 'Elu',
 };
@@ -45,7 +44,6 @@ export function blockedActivation(activation: FusedActivation): Record<string, O
     case 'relu6':
       return { activation: { string: 'Clip' }, activation_params: { floats: [0, 6] } };
     case 'relu':
-    case 'sigmoid':
     case 'tanh':
       return { activation: { string: ACTIVATION_OPS[activation] } };
     default:

@@ -27,6 +27,32 @@ function mergeAxes(shape: readonly number[], axes: readonly number[]): { dims: n
   return { dims, reduced };
 }
 
+/** onnxruntime adds in single precision: from about so many terms on, what is added falls below the sum's last digits. */
+const MAX_FLOAT_TERMS = 2048;
+
+/** Sums of x [outer, length, inner] over the middle, in double precision, divided by `divisor`. */
+function sumInDouble(
+  x: Float32Array,
+  length: number,
+  inner: number,
+  divisor: number,
+  out: Float32Array,
+): void {
+  const sums = new Float64Array(inner);
+  for (let start = 0, first = 0; first < out.length; first += inner) {
+    sums.fill(0);
+    if (inner === 1) {
+      let sum = 0;
+      for (const end = start + length; start < end; start++) sum += x[start];
+      sums[0] = sum;
+    } else {
+      for (let row = 0; row < length; row++, start += inner)
+        for (let i = 0; i < inner; i++) sums[i] += x[start + i];
+    }
+    for (let i = 0; i < inner; i++) out[first + i] = sums[i] / divisor;
+  }
+}
+
 /** ReduceSum takes its axes as an input since operator set 13, its siblings as an attribute until 18. */
 function reductionKernel(name: string, op: string): KernelConfig {
   return defineKernel<{ x: TensorInfo }, ReductionAttributes>(name, ({ inputs, attrs, backend }) => {
@@ -35,10 +61,18 @@ function reductionKernel(name: string, op: string): KernelConfig {
       return callCpuKernel(backend, name, inputs, attrs);
     const axes = util.parseAxisParam((attrs.axis ?? attrs.reductionIndices) as number[], x.shape);
     const [kept, lost] = backend_util.computeOutAndReduceShapes(x.shape, axes);
-    if (sizeOf(lost) === 1) return callCpuKernel(backend, name, inputs, attrs);
+    const { dims, reduced } = mergeAxes(x.shape, axes);
+    const inDouble = sizeOf(lost) > MAX_FLOAT_TERMS && op !== 'ReduceProd';
+    if (sizeOf(lost) === 1 || (inDouble && reduced.length > 1))
+      return callCpuKernel(backend, name, inputs, attrs);
     const outShape = attrs.keepDims ? backend_util.expandShapeToKeepDim(kept, axes) : kept;
     const out = backend.allocate(outShape, 'float32');
-    const { dims, reduced } = mergeAxes(x.shape, axes);
+    if (inDouble) {
+      const inner = sizeOf(dims.slice(reduced[0] + 1));
+      const divisor = op === 'ReduceMean' ? dims[reduced[0]] : 1;
+      sumInDouble(backend.floats(x), dims[reduced[0]], inner, divisor, out.values);
+      return out.info;
+    }
     const axesAsInput = op === 'ReduceSum';
     backend.runGraph(
       `reduce/${op}/${dims.length}/${reduced.join()}`,

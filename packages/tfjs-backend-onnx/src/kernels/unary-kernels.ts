@@ -84,6 +84,17 @@ const clip = defineKernel<{ x: TensorInfo }, { clipValueMin: number; clipValueMa
   },
 );
 
+/** onnxruntime's own is 0 below -18, and its logarithm minus infinity. */
+const sigmoid = () => ({
+  nodes: [
+    { op: 'Neg', inputs: ['x'], outputs: ['minus'] },
+    { op: 'Exp', inputs: ['minus'], outputs: ['e'] },
+    { op: 'Add', inputs: ['e', 'one'], outputs: ['sum'] },
+    { op: 'Reciprocal', inputs: ['sum'], outputs: ['y'] },
+  ],
+  initializers: [scalarConstant('one', 1)],
+});
+
 /** 1 where x > 0, alpha elsewhere, NaN kept; onnxruntime has no such operator. */
 const step = defineKernel<{ x: TensorInfo }, { alpha: number }>('Step', ({ inputs, attrs, backend }) => {
   const { x } = inputs;
@@ -111,7 +122,7 @@ const ONE_BITS = 0x3f800000;
 export const unaryKernels: readonly KernelConfig[] = [
   unaryKernel('Relu', () => single('Relu')),
   unaryKernel('Relu6', relu6),
-  unaryKernel('Sigmoid', () => single('Sigmoid')),
+  unaryKernel('Sigmoid', sigmoid),
   unaryKernel('Tanh', () => single('Tanh')),
   unaryKernel('Exp', () => single('Exp')),
   unaryKernel('Log', () => single('Log')),
