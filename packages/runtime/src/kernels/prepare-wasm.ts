@@ -67,9 +67,17 @@ function registerTfjsKernels(): void {
     backend.incRef(x.dataId);
     return { dataId: x.dataId, shape: x.shape, dtype: x.dtype };
   });
-  register('BatchMatMul', ({ a, b }, { transposeA, transposeB }, backend) =>
-    wasmBatchMatMul(backend, a, b, transposeA === true, transposeB === true),
-  );
+  register('BatchMatMul', ({ a, b }, { transposeA, transposeB }, backend) => {
+    const inner = [a.shape.at(transposeA ? -2 : -1), b.shape.at(transposeB ? -1 : -2)];
+    if (inner[0] === undefined || inner[0] !== inner[1]) {
+      throw new RuntimeError(
+        'bad-shape',
+        `Expected matMul's inner dimensions to be equal, got [${a.shape}] and [${b.shape}], transposed: ${transposeA === true}, ${transposeB === true}.`,
+        { a: a.shape, b: b.shape },
+      );
+    }
+    return wasmBatchMatMul(backend, a, b, transposeA === true, transposeB === true);
+  });
   const shapesOfB = new WeakMap<object, string>();
   wrapKernel('_FusedMatMul', 'wasm', (original, params) => {
     const backend = params.backend as unknown as WasmBackend;
@@ -348,6 +356,7 @@ export function prepareWasm(): void {
         () => ({
           kernelName,
           shapes: Object.values(params.inputs)
+            .flat()
             .filter((input) => input != null)
             .map(({ shape }) => shape),
           heapBytes: (params.backend as unknown as WasmBackend).wasm.HEAPU8.buffer.byteLength,

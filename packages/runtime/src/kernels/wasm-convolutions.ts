@@ -41,12 +41,15 @@ function withExactPads(x: tf.TensorInfo, filter: tf.TensorInfo, attrs: ConvAttrs
 export function repairConvolutions(): void {
   for (const kernelName of ['Conv2D', 'DepthwiseConv2dNative', 'FusedConv2D', 'FusedDepthwiseConv2D']) {
     wrapKernel(kernelName, 'wasm', (original, params) => {
-      const { x, filter } = params.inputs as unknown as Record<string, tf.TensorInfo>;
+      const { x, filter, bias } = params.inputs as unknown as Record<string, tf.TensorInfo>;
       const attrs = params.attrs as unknown as ConvAttrs;
       if (attrs.dataFormat === 'NCHW') return original(params);
       const { exact, outShape } = withExactPads(x, filter, attrs, kernelName.includes('Depthwise'));
       const isOutEmpty = outShape.includes(0);
-      if (!isOutEmpty && !x.shape.includes(0)) return original({ ...params, attrs: exact as never });
+      // tfjs-wasm refuses biases of other ranks.
+      const isBiasOdd = bias != null && bias.shape.length !== 1;
+      if (!isOutEmpty && !x.shape.includes(0) && !isBiasOdd)
+        return original({ ...params, attrs: exact as never });
       // XNNPACK writes outside the heap for an empty output.
       const backend = params.backend as unknown as WasmBackend;
       const output = isOutEmpty

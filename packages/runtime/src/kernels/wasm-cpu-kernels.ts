@@ -22,7 +22,7 @@ interface CpuBackend extends tf.KernelBackend {
 export function callCpuKernel(
   backend: WasmBackend,
   kernelName: string,
-  inputs: Infos | tf.TensorInfo[],
+  inputs: Infos,
   attrs: Attrs = {},
 ): tf.TensorInfo | tf.TensorInfo[] {
   const kernel = tf.getKernel(kernelName, 'cpu');
@@ -54,12 +54,15 @@ export function callCpuKernel(
     return out;
   };
   try {
+    // Some kernels take lists of tensors by one name.
+    const copyAll = (input: tf.TensorInfo | tf.TensorInfo[]) =>
+      Array.isArray(input) ? input.map(copyOut) : copyOut(input);
     const copies = Array.isArray(inputs)
       ? inputs.map(copyOut)
       : Object.fromEntries(
           Object.entries(inputs)
-            .filter(([, info]) => info != null)
-            .map(([name, info]) => [name, copyOut(info)]),
+            .filter(([, input]) => input != null)
+            .map(([name, input]) => [name, copyAll(input)]),
         );
     const result = kernel.kernelFunc({ inputs: copies as never, attrs: attrs as never, backend: cpu });
     return Array.isArray(result) ? result.map(copyIn) : copyIn(result);
@@ -172,6 +175,11 @@ export const cpuCases: Record<string, CpuCase> = {
   FloorDiv: { reason: 'its result has the type of its inputs, not int32' },
   Bincount: { reason: 'its result has another shape' },
   BatchMatMul: { reason: 'XNNPACK multiplies float32 alone', when: notFloat },
+  _FusedMatMul: {
+    reason: 'takes biases of one axis alone',
+    when: ({ bias }) => bias != null && bias.shape.length !== 1,
+  },
+  Fill: { reason: strings, when: (_inputs, { value }) => typeof value === 'string' },
   Einsum: { reason: lacking },
   RaggedGather: { reason: lacking },
   RaggedRange: { reason: lacking },

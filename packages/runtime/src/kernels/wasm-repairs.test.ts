@@ -139,7 +139,24 @@ const cases: Record<string, (source: Source) => tf.Tensor[]> = {
     tf.einsum('bij,bjk->bik', floats(3, 7, 5), floats(3, 5, 6)),
     tf.image.rgbToGrayscale(floats(2, 3, 4, 3) as tf.Tensor4D),
   ],
+  'biases of other ranks': ({ floats }) => {
+    const x = floats(1, 5, 5, 3) as tf.Tensor4D;
+    const fusedWith = (bias: tf.Tensor) => (filter: tf.Tensor) =>
+      tf.fused.conv2d({
+        x,
+        filter: filter as tf.Tensor4D,
+        strides: 1,
+        pad: 'same',
+        bias,
+        activation: 'relu',
+      });
+    return [
+      ...single(fusedWith(tf.scalar(2)), floats(3, 3, 3, 4)),
+      tf.fused.matMul({ a: floats(2, 3), b: floats(3, 4), bias: floats(2, 4), activation: 'relu' }),
+    ];
+  },
   strings: () => [
+    tf.fill([2], 'a'),
     tf.equal(tf.tensor1d(['a', 'b']), tf.tensor1d(['a', 'c'])),
     tf.tile(tf.tensor1d(['a', 'b']), [2]),
   ],
