@@ -58,6 +58,10 @@ async function loadWasm(options: BackendOptions) {
   const wasm = await import('@tensorflow/tfjs-backend-wasm').catch((cause) => {
     throw unavailable('wasm', '@tensorflow/tfjs-backend-wasm cannot be imported', wasmRemedy, cause);
   });
+  // Its code does what tfjs-wasm lacks or gets wrong.
+  await import('@tensorflow/tfjs-backend-cpu').catch((cause) => {
+    throw unavailable('wasm', '@tensorflow/tfjs-backend-cpu cannot be imported', cpuRemedy, cause);
+  });
   if (!isBrowser() && wasmThreads == null) wasm.setWasmPaths(await wasmFolder());
   const threads = wasmThreads ?? options.threads ?? 1;
   return {

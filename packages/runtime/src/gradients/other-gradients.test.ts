@@ -120,6 +120,43 @@ describe.each(await testedBackends())('gradients of other operations on %s', (ba
     expect(relativeError(gradient.dataSync(), tf.concat(single, 0).dataSync())).toBeLessThan(1e-6);
   });
 
+  test.each([
+    [
+      [2, 3, 4, 2],
+      [6, 8],
+    ],
+    [
+      [2, 3, 4, 2],
+      [2, 3],
+    ],
+    [
+      [3, 5, 4, 2],
+      [7, 9],
+    ],
+  ])('resizeNearestNeighbor of %j to %j sends each gradient where its value came from', (shape, size) => {
+    const random = seededRandom(3);
+    const count = tf.util.sizeFromShape(shape);
+    for (const [alignCorners, halfPixelCenters] of [
+      [false, false],
+      [true, false],
+      [false, true],
+    ]) {
+      const resize = (x: tf.Tensor) =>
+        tf.image.resizeNearestNeighbor(
+          ...([x as tf.Tensor4D, size as [number, number], alignCorners, halfPixelCenters] as const),
+        );
+      const ramp = tf.reshape(tf.range(0, count), shape);
+      const sources = resize(ramp);
+      const dy = randomValues(sources.size, random);
+      const expected = new Float64Array(count);
+      sources.dataSync().forEach((source, i) => {
+        expected[source] += dy[i];
+      });
+      const dx = tf.grad(resize)(ramp, tf.tensor(dy, sources.shape));
+      expect(relativeError(dx.dataSync(), expected)).toBeLessThan(1e-5);
+    }
+  });
+
   test('linearTaps stay inside the axis and weigh at most one', () => {
     for (const options of resizeOptions)
       for (const [size, out] of [

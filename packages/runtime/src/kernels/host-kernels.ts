@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { linearTaps, type ResizeOptions } from '../gradients/resize-gradient.js';
 import { fusionGradients, fusionNumbers } from './fusion-weights.js';
 import { kernelNames } from './kernel-names.js';
+import { addNearestGradient, type NearestAttrs } from './nearest-gradient.js';
 import { createSimdKernels, type SimdKernels } from './simd-kernels.js';
 
 /** Where our kernels work for backends whose tensors are typed arrays of their own. */
@@ -142,11 +143,30 @@ function resizeGradient(backend: ArrayBackend, { dy }: Infos, attrs: Record<stri
   return result.info();
 }
 
+/** Puts our gradient of resizeNearestNeighbor in place of the cpu backend's. */
+function repairNearestGradient(backendName: string): void {
+  if (tf.getKernel('ResizeNearestNeighborGrad', backendName) != null) {
+    tf.unregisterKernel('ResizeNearestNeighborGrad', backendName);
+  }
+  tf.registerKernel({
+    kernelName: 'ResizeNearestNeighborGrad',
+    backendName,
+    kernelFunc: ({ inputs, attrs, backend }) => {
+      const arrays = backend as unknown as ArrayBackend;
+      const { dy, images } = inputs as Infos;
+      const dx = new Float32Array(tf.util.sizeFromShape(images.shape));
+      addNearestGradient(dx, images.shape, read(arrays, dy), dy.shape, attrs as unknown as NearestAttrs);
+      return write(arrays, dx, images.shape);
+    },
+  });
+}
+
 /**
  * Registers, for a backend whose tensors are plain arrays, those of our kernels that it lacks and that are worth a copy
- * into a WebAssembly memory of ours. Does nothing where WebAssembly SIMD is missing.
+ * into a WebAssembly memory of ours (none where WebAssembly SIMD is missing); and the gradient of resizeNearestNeighbor.
  */
 export function registerHostKernels(backendName: string): void {
+  repairNearestGradient(backendName);
   try {
     workspaceOf(0);
   } catch {

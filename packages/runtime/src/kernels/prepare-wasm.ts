@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { RuntimeError } from '../errors.js';
 import {
   conv2DFilterGradient,
   conv2DInputGradient,
@@ -15,6 +16,7 @@ import { linearTaps, type ResizeOptions } from '../gradients/resize-gradient.js'
 import { fusionGradients, fusionNumbers } from './fusion-weights.js';
 import { kernelNames } from './kernel-names.js';
 import { guardNativeCall } from './native-failures.js';
+import { addNearestGradient, type NearestAttrs } from './nearest-gradient.js';
 import { wrapKernel } from './patch-convolutions.js';
 import {
   placeArrays,
@@ -23,6 +25,8 @@ import {
   wasmDepthwiseInputGradient,
   wasmTransposeFilter,
 } from './wasm-conv-gradients.js';
+import { repairConvolutions } from './wasm-convolutions.js';
+import { registerCpuKernels } from './wasm-cpu-kernels.js';
 import {
   floatsAt,
   guardHeap,
@@ -64,8 +68,13 @@ function registerTfjsKernels(): void {
     return { dataId: x.dataId, shape: x.shape, dtype: x.dtype };
   });
   register('BatchMatMul', ({ a, b }, { transposeA, transposeB }, backend) => {
-    if (a.dtype !== 'float32' || b.dtype !== 'float32') {
-      throw new Error(`matMul on wasm takes float32 tensors only, got ${a.dtype} and ${b.dtype}.`);
+    const inner = [a.shape.at(transposeA ? -2 : -1), b.shape.at(transposeB ? -1 : -2)];
+    if (inner[0] === undefined || inner[0] !== inner[1]) {
+      throw new RuntimeError(
+        'bad-shape',
+        `Expected matMul's inner dimensions to be equal, got [${a.shape}] and [${b.shape}], transposed: ${transposeA === true}, ${transposeB === true}.`,
+        { a: a.shape, b: b.shape },
+      );
     }
     return wasmBatchMatMul(backend, a, b, transposeA === true, transposeB === true);
   });
@@ -119,6 +128,37 @@ function registerTfjsKernels(): void {
   register('MaxPoolGrad', ({ dy, input }, attrs, backend) =>
     wasmMaxPoolGradient(backend, dy, input, attrs as unknown as MaxPoolAttrs),
   );
+  register('ResizeNearestNeighborGrad', ({ dy, images }, attrs, backend) => {
+    const out = backend.makeOutput(images.shape, 'float32');
+    const dx = floatsAt(backend, offsetOf(backend, out), tf.util.sizeFromShape(images.shape)).fill(0);
+    const upstream = floatsAt(backend, offsetOf(backend, dy), tf.util.sizeFromShape(dy.shape));
+    addNearestGradient(dx, images.shape, upstream, dy.shape, attrs as unknown as NearestAttrs);
+    return out;
+  });
+  wrapKernel('Cast', 'wasm', (original, params) => {
+    const { x } = params.inputs as unknown as Infos;
+    if ((params.attrs as Attrs)['dtype'] !== 'bool' || x.dtype === 'bool') return original(params);
+    // tfjs's own keeps the lowest byte of the rounded number.
+    const backend = params.backend as unknown as WasmBackend;
+    const out = backend.makeOutput(x.shape, 'bool');
+    const values = backend.typedArrayFromHeap(x);
+    const flags = backend.typedArrayFromHeap(out);
+    for (let i = 0; i < flags.length; i++) flags[i] = values[i] !== 0 ? 1 : 0;
+    return out;
+  });
+  wrapKernel('CropAndResize', 'wasm', (original, params) => {
+    const { image, boxInd } = params.inputs as unknown as Infos;
+    const images = (params.backend as unknown as WasmBackend).readSync(boxInd.dataId) as Int32Array;
+    const stray = images.find((index) => !(index >= 0 && index < image.shape[0]));
+    if (stray !== undefined) {
+      throw new RuntimeError(
+        'index-out-of-range',
+        `Expected cropAndResize's box indices to be at least 0 and below the batch size ${image.shape[0]}, got ${stray}.`,
+        { index: stray, batchSize: image.shape[0] },
+      );
+    }
+    return original(params);
+  });
   // tf.conv2dTranspose and direct calls of tfjs's backward operations.
   const channelLast = (attrs: Attrs) => {
     if (attrs['dataFormat'] === 'NCHW') throw new Error('Convolutions on wasm take NHWC data only.');
@@ -307,8 +347,22 @@ export function prepareWasm(): void {
   registerConvolutionGradients();
   registerElementwise();
   registerFusion();
+  registerCpuKernels();
+  repairConvolutions();
   for (const { kernelName } of tf.getKernelsForBackend('wasm')) {
-    wrapKernel(kernelName, 'wasm', (original, params) => guardNativeCall(() => original(params)));
+    wrapKernel(kernelName, 'wasm', (original, params) =>
+      guardNativeCall(
+        () => original(params),
+        () => ({
+          kernelName,
+          shapes: Object.values(params.inputs)
+            .flat()
+            .filter((input) => input != null)
+            .map(({ shape }) => shape),
+          heapBytes: (params.backend as unknown as WasmBackend).wasm.HEAPU8.buffer.byteLength,
+        }),
+      ),
+    );
   }
   // Any kernel's setup runs when the backend is activated; this one's installs the guard against a full heap.
   const identity = tf.getKernel('Identity', 'wasm');

@@ -20,6 +20,11 @@ export interface WasmBackend {
   dataIdMap: { get(dataId: object): { id: number; memoryOffset: number; shape: number[]; refCount: number } };
   dataIdNextNumber: number;
   makeOutput(shape: number[], dtype: tf.DataType): tf.TensorInfo;
+  write(values: tf.BackendValues, shape: number[], dtype: tf.DataType): object;
+  /** A copy. */
+  readSync(dataId: object): tf.BackendValues;
+  /** A view, valid until the next allocation. */
+  typedArrayFromHeap(info: tf.TensorInfo): Float32Array | Int32Array | Uint8Array;
   incRef(dataId: object): void;
   disposeData(dataId: object): boolean;
 }
