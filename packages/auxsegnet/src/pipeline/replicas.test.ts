@@ -1,8 +1,8 @@
 import type { Batch } from '@auxseg/datasets';
 import { setRandomKey, useBackend } from '@auxseg/runtime';
 import type { BatchGradients } from '@auxseg/trainer';
-import { createReplicas, type ReplicasOptions } from '@auxseg/trainer/node';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createReplicas, type Replicas, type ReplicasOptions } from '@auxseg/trainer/node';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { type AuxSegNet, createNetworkFromConfig } from '../network.js';
 import { resolveRecipe } from '../recipe.js';
@@ -54,9 +54,15 @@ afterAll(() => {
   network.model.dispose();
 });
 
+const opened: Replicas<TrainingPart>[] = [];
+// Also when a test fails: a thread left over keeps the process alive.
+afterEach(async () => {
+  for (const source of opened.splice(0)) await source.close();
+});
+
 function sourceOf(replicas: number, changes: Partial<ReplicasOptions<TrainingPart>> = {}) {
   const variables = network.model.trainableWeights.map((weight) => weight.read() as tf.Variable);
-  return createReplicas<TrainingPart>({
+  const source = createReplicas<TrainingPart>({
     replicas,
     model: { variables: () => variables, loss: (part) => lossOfBatch(network, part, loss) },
     random: { setKey: setRandomKey },
@@ -68,6 +74,8 @@ function sourceOf(replicas: number, changes: Partial<ReplicasOptions<TrainingPar
     },
     ...changes,
   });
+  opened.push(source);
+  return source;
 }
 
 async function gradientsWith(replicas: number, batches: readonly Batch[]) {
@@ -140,7 +148,6 @@ test("a replica's error tells where its samples begin in the batch", async () =>
     /replica 1.*came 99 at x=0, y=0 of image 0 of the batch.*from sample 2 of the whole batch/s,
   );
   expect(tf.memory().numTensors).toBe(tensors);
-  await source.close();
 });
 
 test('a step whose loss throws here leaves nothing to the next one', async () => {
@@ -164,7 +171,6 @@ test('a step whose loss throws here leaves nothing to the next one', async () =>
   await expect(lossOf(1)).rejects.toThrow('this part fails');
   failing = false;
   expect(await lossOf(2)).toEqual(expected);
-  await source.close();
 });
 
 test('closing lets the step in work end; after it, and without samples, a step is refused', async () => {
@@ -178,5 +184,4 @@ test('closing lets the step in work end; after it, and without samples, a step i
   await expect(
     empty.compute({ batch: { ...batch, count: 0, ids: [] }, shares: whole }, first, 1),
   ).rejects.toThrow(/came 0; is the batch empty/);
-  await empty.close();
 });
