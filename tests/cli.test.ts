@@ -1,9 +1,12 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  closeSync,
+  constants,
   cpSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   truncateSync,
@@ -58,6 +61,46 @@ describe('help', () => {
     expect(status).toBe(2);
     expect(stderr).toContain('--images');
   });
+});
+
+test.each([
+  ...['0', 'abc', '7.5'].map((value) => ['--size', value]),
+  ...['0', '-2'].map((value) => ['--batch', value]),
+  ...['0', 'a', '1.5'].map((value) => ['--threads', value]),
+  ['--width', '0'],
+])('doctor --profile %s %s is wrong use', (option, value) => {
+  const { status, stdout, stderr } = auxseg('doctor', '--profile', '--preset', 'tiny', `${option}=${value}`);
+  expect([status, stdout]).toEqual([2, '']);
+  expect(stderr).toMatch(new RegExp(`option '${option} .*'${value}' is invalid`));
+});
+
+test('a second interrupt ends the process by the signal, and tells what the command does next time', async () => {
+  // A list that nobody writes: the command waits for it.
+  const list = at('pipe');
+  spawnSync('mkfifo', [list]);
+  const args = ['evaluate', '--pred', folder, '--truth', folder, '--list', list, '--classes', '3'];
+  const command = spawn(process.execPath, [bin, ...args], { timeout: 60_000, killSignal: 'SIGKILL' });
+  let stderr = '';
+  let writer = -1;
+  command.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+    if (/once more/.test(text)) command.kill('SIGINT');
+  });
+  const started = setInterval(() => {
+    try {
+      // Fails until the command has opened it for reading.
+      writer = openSync(list, constants.O_WRONLY | constants.O_NONBLOCK);
+    } catch {
+      return;
+    }
+    clearInterval(started);
+    command.kill('SIGINT');
+  }, 50);
+  const ended = await new Promise((resolve) => command.on('close', (...how) => resolve(how)));
+  clearInterval(started);
+  closeSync(writer);
+  expect(ended).toEqual([null, 'SIGINT']);
+  expect(stderr).toMatch(/SIGINT: stopped at once. The same command starts over/);
 });
 
 describe('evaluate', () => {

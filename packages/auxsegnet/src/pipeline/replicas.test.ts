@@ -1,8 +1,8 @@
 import type { Batch } from '@auxseg/datasets';
 import { setRandomKey, useBackend } from '@auxseg/runtime';
 import type { BatchGradients } from '@auxseg/trainer';
-import { createReplicas } from '@auxseg/trainer/node';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createReplicas, type Replicas, type ReplicasOptions } from '@auxseg/trainer/node';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { type AuxSegNet, createNetworkFromConfig } from '../network.js';
 import { resolveRecipe } from '../recipe.js';
@@ -54,7 +54,13 @@ afterAll(() => {
   network.model.dispose();
 });
 
-async function gradientsWith(replicas: number, batches: readonly Batch[]) {
+const opened: Replicas<TrainingPart>[] = [];
+// Also when a test fails: a thread left over keeps the process alive.
+afterEach(async () => {
+  for (const source of opened.splice(0)) await source.close();
+});
+
+function sourceOf(replicas: number, changes: Partial<ReplicasOptions<TrainingPart>> = {}) {
   const variables = network.model.trainableWeights.map((weight) => weight.read() as tf.Variable);
   const source = createReplicas<TrainingPart>({
     replicas,
@@ -66,7 +72,14 @@ async function gradientsWith(replicas: number, batches: readonly Batch[]) {
       ...{ backend: 'onnx', threads: 1, kind: 'auxsegnet', config, numClasses: classes, loss },
       weights: network.model.weights.map((weight) => Float32Array.from(weight.read().dataSync())),
     },
+    ...changes,
   });
+  opened.push(source);
+  return source;
+}
+
+async function gradientsWith(replicas: number, batches: readonly Batch[]) {
+  const source = sourceOf(replicas);
   try {
     const results: { losses: BatchGradients['losses']; gradients: Record<string, number[]> }[] = [];
     const tensors: number[] = [];
@@ -111,19 +124,64 @@ test('two and three replicas: the gradients of one up to rounding, the same bits
   }
 });
 
-test('a replica that fails says so', async () => {
-  const variables = network.model.trainableWeights.map((weight) => weight.read() as tf.Variable);
-  const source = createReplicas<TrainingPart>({
-    replicas: 2,
-    model: { variables: () => variables, loss: (part) => lossOfBatch(network, part, loss) },
-    random: { setKey: setRandomKey },
-    split: ({ batch }, parts) => splitBatch(batch, parts),
-    worker: new URL('../../dist/pipeline/replica-worker.js', import.meta.url),
-    workerData: { backend: 'nonsense', threads: 1 },
+const first = { step: 0, microStep: 0, epoch: 0, training: true } as const;
+
+test.each([
+  ['a thread that cannot build its network', { workerData: { backend: 'nonsense', threads: 1 } }, /nonsense/],
+  ['a worker that is not there', { worker: new URL('none.js', import.meta.url) }, /none\.js/],
+])('%s fails the step, and closes', async (_, changes, reason) => {
+  const source = sourceOf(2, changes);
+  const step = source.compute({ batch: batchOf(1), shares: whole }, first, 1);
+  await expect(step).rejects.toMatchObject({
+    code: 'REPLICA_FAILED',
+    message: expect.stringMatching(reason),
   });
-  const context = { step: 0, microStep: 0, epoch: 0, training: true } as const;
-  await expect(source.compute({ batch: batchOf(1), shares: whole }, context, 1)).rejects.toThrow(
-    /gradients from replica 1.*nonsense/s,
-  );
   await source.close();
+});
+
+test("a replica's error tells where its samples begin in the batch", async () => {
+  const batch = batchOf(1);
+  batch.segmentation!.fill(99, 2 * size * size, 3 * size * size);
+  const source = sourceOf(2);
+  const tensors = tf.memory().numTensors;
+  await expect(source.compute({ batch, shares: whole }, first, 1)).rejects.toThrow(
+    /replica 1.*came 99 at x=0, y=0 of image 0 of the batch.*from sample 2 of the whole batch/s,
+  );
+  expect(tf.memory().numTensors).toBe(tensors);
+});
+
+test('a step whose loss throws here leaves nothing to the next one', async () => {
+  let failing = false;
+  const source = sourceOf(2, {
+    model: {
+      variables: () => network.model.trainableWeights.map((weight) => weight.read() as tf.Variable),
+      loss: (part) => {
+        if (failing) throw new Error('this part fails');
+        return lossOfBatch(network, part, loss);
+      },
+    },
+  });
+  const lossOf = async (seed: number) => {
+    const { losses, gradients } = await source.compute({ batch: batchOf(seed), shares: whole }, first, 1);
+    tf.dispose(gradients);
+    return losses;
+  };
+  const expected = await lossOf(2);
+  failing = true;
+  await expect(lossOf(1)).rejects.toThrow('this part fails');
+  failing = false;
+  expect(await lossOf(2)).toEqual(expected);
+});
+
+test('closing lets the step in work end; after it, and without samples, a step is refused', async () => {
+  const source = sourceOf(2);
+  const batch = batchOf(1);
+  const step = source.compute({ batch, shares: whole }, first, 1);
+  await source.close();
+  tf.dispose((await step).gradients);
+  await expect(source.compute({ batch, shares: whole }, first, 1)).rejects.toThrow(/they were closed/);
+  const empty = sourceOf(2);
+  await expect(
+    empty.compute({ batch: { ...batch, count: 0, ids: [] }, shares: whole }, first, 1),
+  ).rejects.toThrow(/came 0; is the batch empty/);
 });

@@ -1,8 +1,8 @@
 import { Option } from 'commander';
 
 /** `--backend NAME`. */
-export const backendOption = () =>
-  new Option('--backend <name>', 'TensorFlow.js backend').choices([
+export const backendOption = (description = 'TensorFlow.js backend') =>
+  new Option('--backend <name>', description).choices([
     'auto',
     'onnx',
     'wasm',

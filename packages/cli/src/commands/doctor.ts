@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { example } from '../example.js';
+import { numberIn, wholeNumber } from '../option-values.js';
 import { backendOption } from './backend-option.js';
 
 type ProfileOptions = Parameters<typeof import('../actions/doctor.js').profile>[0];
@@ -16,11 +17,15 @@ export function addDoctorCommand(program: Command): void {
         .choices(['official', 'paper', 'mobilenet', 'tiny'])
         .default('mobilenet'),
     )
-    .addOption(backendOption())
-    .option('--threads <n>', 'with --profile: threads of each operation', Number)
-    .option('--size <px>', "with --profile: side of the images (default: the preset's crop)", Number)
-    .option('--batch <n>', "with --profile: images (default: the preset's)", Number)
-    .option('--width <factor>', 'with --profile: channel multiplier of the backbone', Number)
+    .addOption(backendOption('with --profile: TensorFlow.js backend'))
+    .option('--threads <n>', 'with --profile: threads of each operation', wholeNumber(1, 1024))
+    .option(
+      '--size <px>',
+      "with --profile: side of the images (default: the preset's crop)",
+      wholeNumber(1, 8192),
+    )
+    .option('--batch <n>', "with --profile: images (default: the preset's)", wholeNumber(1, 4096))
+    .option('--width <factor>', 'with --profile: channel multiplier of the backbone', numberIn(0.01, 8))
     .option('--seed <n>', 'accepted for uniformity; nothing is drawn')
     .option('--json', 'print the result as JSON')
     .addHelpText(

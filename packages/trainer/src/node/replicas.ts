@@ -2,8 +2,11 @@ import { Worker } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs-core';
 import { computeGradients } from '../compute-gradients.js';
 import { TrainerError } from '../trainer-error.js';
-import type { GradientSource, RandomPort, TrainableModel } from '../types.js';
-import type { ReplicaAnswer, ReplicaData, ReplicaRequest } from './serve-replica.js';
+import type { BatchGradients, GradientSource, RandomPort, TrainableModel } from '../types.js';
+import { type ReplicaAnswer, type ReplicaData, type ReplicaRequest, STOP } from './serve-replica.js';
+
+/** A thread that has not ended so long after it was asked to hangs; computing its part of a step takes minutes at most. */
+const STOP_WITHIN_MS = 600_000;
 
 /** A part of a batch, made of what `structuredClone` copies, whose loss is its share of the whole batch's. */
 export interface Shard<B extends object> {
@@ -31,14 +34,16 @@ export interface ReplicasOptions<B extends object> {
 
 /** Gradients from several threads. */
 export interface Replicas<B extends object> extends GradientSource<B> {
+  /** Ends the threads, after the steps in work. */
   close(): Promise<void>;
 }
 
 interface Member {
-  worker: Worker;
   /** This replica's gradients, all variables one after another. */
   gradients: Float32Array;
   ask(request: ReplicaRequest<object>): Promise<ReplicaAnswer>;
+  /** Resolves when the thread has ended. */
+  stop(): Promise<void>;
 }
 
 /**
@@ -48,7 +53,7 @@ interface Member {
  * The same number of replicas gives the same bits, and one replica what training without them gives; another number, the
  * same up to the rounding of sums. Only this thread has an optimiser.
  *
- * @throws TrainerError REPLICA_FAILED when a thread ends or throws
+ * @throws TrainerError REPLICA_FAILED when a thread ends or throws, BAD_OPTION for a batch without samples or after `close`
  */
 export function createReplicas<B extends object>(options: ReplicasOptions<B>): Replicas<B> {
   const { model, replicas, random, split } = options;
@@ -73,35 +78,62 @@ export function createReplicas<B extends object>(options: ReplicasOptions<B>): R
       options: options.workerData,
     }),
   );
+  let closing: Promise<void> | null = null;
 
   return {
     async compute(batch, context, key) {
+      if (closing) {
+        throw new TrainerError(
+          'BAD_OPTION',
+          'Expected open replicas, but they were closed; create new ones.',
+        );
+      }
       const shards = split(batch, replicas);
+      if (shards.length < 1 || shards.length > replicas) {
+        throw new TrainerError(
+          'BAD_OPTION',
+          `Expected 1 to ${replicas} shards of a batch, came ${shards.length}; is the batch empty?`,
+          { shards: shards.length, replicas },
+        );
+      }
       let offset = 0;
       for (const variable of variables) {
         weights.set(variable.dataSync() as Float32Array, offset);
         offset += variable.size;
       }
-      const asked = shards.slice(1).map(({ batch: part, firstSample }, index) => {
-        const answer = members[index].ask({ batch: part, firstSample, context, key });
-        // It is awaited below; until then a failure must not count as unhandled.
-        answer.catch(() => undefined);
-        return answer;
-      });
-      random.setKey(key, shards[0].firstSample);
-      const own = await computeGradients(model, variables, shards[0].batch, context);
-      const answers = await Promise.all(asked).catch((error) => {
-        tf.dispose(own.gradients);
+      // Every answer is awaited, also when this thread fails: a late one would be taken for the next step's.
+      const settled = Promise.allSettled(
+        shards
+          .slice(1)
+          .map(({ batch: part, firstSample }, index) =>
+            members[index].ask({ batch: part, firstSample, context, key }),
+          ),
+      );
+      let own: BatchGradients;
+      try {
+        random.setKey(key, shards[0].firstSample);
+        own = await computeGradients(model, variables, shards[0].batch, context);
+      } catch (error) {
+        await settled;
         throw error;
-      });
+      }
+      const answers: ReplicaAnswer[] = [];
+      for (const outcome of await settled) {
+        if (outcome.status === 'rejected') {
+          tf.dispose(own.gradients);
+          throw outcome.reason;
+        }
+        answers.push(outcome.value);
+      }
       const losses = { ...own.losses };
       for (const answer of answers) {
         for (const [name, value] of Object.entries(answer.losses)) losses[name] = (losses[name] ?? 0) + value;
       }
       return { losses, gradients: addUp(variables, own.gradients, answers, members) };
     },
-    async close() {
-      await Promise.all(members.map(({ worker }) => worker.terminate()));
+    close() {
+      closing ??= Promise.all(members.map((member) => member.stop())).then(() => undefined);
+      return closing;
     },
   };
 }
@@ -141,7 +173,7 @@ function startMember(url: URL, data: ReplicaData): Member {
   const fail = (cause: unknown) => {
     failure ??= new TrainerError(
       'REPLICA_FAILED',
-      `Expected gradients from replica ${data.replica}, but its thread failed: ${cause instanceof Error ? cause.message : String(cause)}. Train with one replica to see whether the network itself fails.`,
+      `Expected gradients from replica ${data.replica}, but its thread failed: ${reasonOf(cause)}. Train with one replica to see whether the network itself fails.`,
       { replica: data.replica },
       { cause },
     );
@@ -153,15 +185,31 @@ function startMember(url: URL, data: ReplicaData): Member {
     waiting = null;
   });
   worker.on('error', fail);
-  worker.on('exit', (code) => fail(new Error(`it ended with code ${code}`)));
+  const ended = new Promise<void>((resolve) => {
+    worker.on('exit', (code) => {
+      fail(new Error(`it ended with code ${code}`));
+      resolve();
+    });
+  });
   return {
-    worker,
     gradients: data.gradients,
     ask: (request: ReplicaRequest<object>) =>
       new Promise((resolve, reject) => {
         if (failure) return reject(failure);
-        waiting = { resolve, reject };
         worker.postMessage(request);
+        waiting = { resolve, reject };
       }),
+    async stop() {
+      // Not terminate(): a thread that is stopped inside a native kernel may take the whole process down.
+      worker.postMessage(STOP);
+      const lastResort = setTimeout(() => worker.terminate(), STOP_WITHIN_MS);
+      await ended;
+      clearTimeout(lastResort);
+    },
   };
+}
+
+/** A message without its full stop, to go on after it. */
+function reasonOf(cause: unknown): string {
+  return (cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, '');
 }

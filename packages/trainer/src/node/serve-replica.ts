@@ -21,6 +21,9 @@ export interface ReplicaRequest<B extends object> {
   key: number;
 }
 
+/** Asks the thread to end itself, once what was asked before is answered. */
+export const STOP = 'stop';
+
 export interface ReplicaAnswer {
   losses: Record<string, number>;
   /** Indices of the variables that have a gradient. */
@@ -61,7 +64,7 @@ export async function serveReplica<B extends object, O>(
       { expected: weights.length, built: total },
     );
   }
-  port.on('message', async ({ batch, firstSample, context, key }: ReplicaRequest<B>) => {
+  const answer = async ({ batch, firstSample, context, key }: ReplicaRequest<B>) => {
     let offset = 0;
     for (const variable of variables) {
       const { size, shape } = variable;
@@ -71,7 +74,11 @@ export async function serveReplica<B extends object, O>(
       offset += size;
     }
     random.setKey(key, firstSample);
-    const computed = await computeGradients(model, variables, batch, context);
+    const computed = await computeGradients(model, variables, batch, context).catch((error) => {
+      // The loss counts the samples of its shard.
+      const reason = String((error as Error)?.message ?? error).replace(/\.$/, '');
+      throw new Error(`${reason} (counted from sample ${firstSample} of the whole batch)`, { cause: error });
+    });
     const present: number[] = [];
     offset = 0;
     variables.forEach(({ name, size }, index) => {
@@ -84,5 +91,11 @@ export async function serveReplica<B extends object, O>(
     });
     tf.dispose(computed.gradients);
     port.postMessage({ losses: computed.losses, present } satisfies ReplicaAnswer);
+  };
+  // One after the other; a failure is left unhandled, which ends the thread and tells the main one.
+  let work = Promise.resolve();
+  port.on('message', (request: ReplicaRequest<B> | typeof STOP) => {
+    // In a worker, exit ends this thread only.
+    work = work.then(() => (request === STOP ? process.exit(0) : answer(request)));
   });
 }
