@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { RuntimeError } from '../errors.js';
 import { wrapKernel } from './patch-convolutions.js';
-import type { WasmBackend } from './wasm-heap.js';
+import { floatsAt, offsetOf, simdOf, type WasmBackend, withScratch } from './wasm-heap.js';
 
 type Infos = Record<string, tf.TensorInfo>;
 type Attrs = Record<string, unknown>;
@@ -77,18 +77,37 @@ interface CpuCase {
   when?(inputs: Infos, attrs: Attrs, backend: WasmBackend): boolean;
 }
 
-const someFloat =
-  (names: string[], test: (value: number) => boolean): NonNullable<CpuCase['when']> =>
-  (inputs, _attrs, backend) =>
-    names.some((name) => {
-      const info = inputs[name];
-      if (info.dtype !== 'float32') return false;
-      const values = backend.typedArrayFromHeap(info);
-      for (let i = 0; i < values.length; i++) if (test(values[i])) return true;
-      return false;
+/** Fewer numbers than this are looked through one by one. */
+const scannedSingly = 4096;
+const scanColumns = 64;
+
+/** Whether these numbers contain a NaN; their sums, made by SIMD, clear most tensors at once. */
+function hasNaN(backend: WasmBackend, info: tf.TensorInfo): boolean {
+  if (info.dtype !== 'float32') return false;
+  const size = tf.util.sizeFromShape(info.shape);
+  let begin = 0;
+  if (size >= scannedSingly) {
+    const rows = Math.floor(size / scanColumns);
+    withScratch(backend, scanColumns, (sums) => {
+      simdOf(backend).columnSums(offsetOf(backend, info), sums, rows, scanColumns);
+      // Opposite infinities add up to NaN too: only a search tells.
+      if (!floatsAt(backend, sums, scanColumns).some(Number.isNaN)) begin = rows * scanColumns;
     });
+  }
+  const bits = new Int32Array(backend.wasm.HEAPU8.buffer, offsetOf(backend, info), size);
+  for (let i = begin; i < size; i++) if ((bits[i] & 0x7fffffff) > 0x7f800000) return true;
+  return false;
+}
+const someNaN =
+  (...names: string[]): NonNullable<CpuCase['when']> =>
+  (inputs, _attrs, backend) =>
+    names.some((name) => hasNaN(backend, inputs[name]));
 /** Where the error of tfjs's reduction to one period, done in float32, reaches 1e-5; NaN and infinity too. */
-const isFarFromZero = (value: number) => !(Math.abs(value) < 1024);
+const someFarFromZero: CpuCase['when'] = ({ x }, _attrs, backend) => {
+  const values = backend.typedArrayFromHeap(x);
+  for (let i = 0; i < values.length; i++) if (!(Math.abs(values[i]) < 1024)) return true;
+  return false;
+};
 const someString: CpuCase['when'] = (inputs) =>
   Object.values(inputs).some((info) => info?.dtype === 'string');
 const notFloat: CpuCase['when'] = (inputs) =>
@@ -162,17 +181,16 @@ export const cpuCases: Record<string, CpuCase> = {
     reason: 'fills with 0 where one number a channel is asked for',
     when: (_inputs, { fillValue }) => typeof fillValue !== 'number',
   },
-  Maximum: { reason: 'loses NaN', when: someFloat(['a', 'b'], Number.isNaN) },
-  Minimum: { reason: 'loses NaN', when: someFloat(['a', 'b'], Number.isNaN) },
-  Relu6: { reason: 'loses NaN', when: someFloat(['x'], Number.isNaN) },
+  Maximum: { reason: 'loses NaN', when: someNaN('a', 'b') },
+  Minimum: { reason: 'loses NaN', when: someNaN('a', 'b') },
+  Relu6: { reason: 'loses NaN', when: someNaN('x') },
   ClipByValue: {
     reason: 'loses NaN, and takes the bits of int32 for those of float32',
-    when: (inputs, attrs, backend) =>
-      inputs['x'].dtype !== 'float32' || someFloat(['x'], Number.isNaN)(inputs, attrs, backend),
+    when: (inputs, attrs, backend) => inputs['x'].dtype !== 'float32' || someNaN('x')(inputs, attrs, backend),
   },
   Sign: { reason: '0 for subnormal and huge numbers' },
-  Sin: { reason: 'wrong for large numbers', when: someFloat(['x'], isFarFromZero) },
-  Cos: { reason: 'wrong for large numbers', when: someFloat(['x'], isFarFromZero) },
+  Sin: { reason: 'wrong for large numbers', when: someFarFromZero },
+  Cos: { reason: 'wrong for large numbers', when: someFarFromZero },
   FloorDiv: { reason: 'its result has the type of its inputs, not int32' },
   Bincount: { reason: 'its result has another shape' },
   BatchMatMul: { reason: 'XNNPACK multiplies float32 alone', when: notFloat },

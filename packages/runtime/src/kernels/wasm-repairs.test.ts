@@ -132,6 +132,17 @@ const cases: Record<string, (source: Source) => tf.Tensor[]> = {
       f(1, special()),
       f(special(), tf.reverse(special())),
     ]),
+  'NaN among many numbers': ({ floats }) =>
+    [0, 5000, 9999].flatMap((at) => {
+      const nan = tf.cast(tf.equal(tf.range(0, 10001), at), 'float32');
+      const x = tf.add(floats(10001), tf.div(0, tf.sub(1, nan)));
+      return [
+        tf.relu6(x),
+        tf.clipByValue(x, -1, 1),
+        tf.maximum(x, 0),
+        tf.relu6(tf.where(tf.isNaN(x), 1 / 0, x)),
+      ];
+    }),
   'clipByValue of int32': ({ integers }) => [tf.clipByValue(integers(9, 40), 1, 3)],
   floorDiv: ({ floats }) => [tf.floorDiv(floats(2, 9), floats(9))],
   'matMul and einsum': ({ floats, integers }) => [
