@@ -126,6 +126,7 @@ const mobilenet = {
 
 /** A network small enough to train from nothing in a few minutes: the demo's. */
 const tiny = {
+  seed: 7,
   data: {
     kind: 'synthetic',
     train: 'train',
