@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { extname, join, relative, resolve } from 'node:path';
 import type { LabelMap } from '@auxseg/formats';
 import { DatasetError } from './dataset-error.js';
+import { imageIdOf } from './image-id.js';
 import { listImageFiles } from './list-image-files.js';
 import { mapMask } from './open-voc-dataset.js';
 import { readImage, readImageSize } from './read-image.js';
@@ -296,7 +297,7 @@ function matchLabels({
   for (const [name, labels] of table.rows) {
     const path = locate(name, '');
     if (path === undefined) continue;
-    const id = idOf(path);
+    const id = imageIdOf(path);
     const other = images.get(id);
     if (other) {
       throw new DatasetError(
@@ -399,7 +400,7 @@ async function findMasks(
   const placesOf = (path: string): string[] => {
     const stem = withoutExtension(path);
     const withoutSplit = inSplitFolders ? [stem.slice(stem.indexOf('/') + 1)] : [];
-    return [stem, idOf(path), ...withoutSplit].map((place) => place.normalize('NFC'));
+    return [stem, imageIdOf(path), ...withoutSplit].map((place) => place.normalize('NFC'));
   };
   const owners = new Map<string, string>();
   const maskByPath = new Map<string, string>();
@@ -428,7 +429,6 @@ async function findMasks(
 
 const slashes = (path: string): string => path.replace(/\\/g, '/');
 const withoutExtension = (path: string): string => path.slice(0, path.length - extname(path).length);
-const idOf = (path: string): string => withoutExtension(path).split('/').join('__');
 
 async function firstThatExists(files: readonly string[]): Promise<string | undefined> {
   for (const file of files) if (await exists(file)) return file;
