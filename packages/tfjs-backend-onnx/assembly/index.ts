@@ -1,6 +1,8 @@
 // Elementwise kernels that onnxruntime would need several passes for. Pointers are byte offsets, 16-byte aligned, with at
 // least 16 bytes of slack behind each area; results replace the first argument.
 
+export * from './winograd';
+
 /** dy where 0 < y < high, else 0. */
 export function maskGradient(dy: usize, y: usize, n: i32, high: f32): void {
   const zero = f32x4.splat(0);

@@ -14,6 +14,7 @@ const EXPECTED: Record<keyof OnnxBackendOptions, readonly [string, (value: unkno
   sessionLimit: ['an integer from 1', (value) => isCount(value, 1)],
   poolBytes: ['an integer from 0', (value) => isCount(value, 0)],
   smallTensor: ['an integer from 0', (value) => isCount(value, 0)],
+  winograd: ['true or false', (value) => typeof value === 'boolean'],
 };
 
 /** @throws OnnxBackendError `bad-option` */

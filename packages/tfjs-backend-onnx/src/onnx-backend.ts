@@ -21,6 +21,11 @@ export interface OnnxBackendOptions {
    * onnxruntime takes some 10 microseconds.
    */
   smallTensor?: number;
+  /**
+   * Whether 3x3 convolutions of many channels, and their gradients, go through Winograd's F(2x2, 3x3), which multiplies less than half as
+   * much; default true. Its rounding is that of direct sums, but a NaN or an infinity reaches up to one pixel further.
+   */
+  winograd?: boolean;
 }
 
 /** What `OnnxBackend.stats()` reports. */
@@ -52,6 +57,8 @@ const DEFAULT_SMALL_TENSOR = 4096;
 export class OnnxBackend extends MathBackendCPU {
   /** Elements below which a JavaScript loop beats the call into onnxruntime. */
   readonly smallTensor: number;
+  /** Whether convolutions may go through Winograd's algorithm. */
+  readonly winograd: boolean;
   /** Channels per block of onnxruntime's blocked convolution layout, 1 where this processor has none. */
   readonly blockSizeNchwc: number;
   readonly sessions: SessionCache;
@@ -61,6 +68,7 @@ export class OnnxBackend extends MathBackendCPU {
     super();
     checkOptions(options);
     this.smallTensor = options.smallTensor ?? DEFAULT_SMALL_TENSOR;
+    this.winograd = options.winograd ?? true;
     this.sessions = new SessionCache(loadOrtBinding(), {
       limit: options.sessionLimit ?? DEFAULT_SESSION_LIMIT,
       threads: options.threads ?? Math.min(MAX_DEFAULT_THREADS, availableParallelism()),

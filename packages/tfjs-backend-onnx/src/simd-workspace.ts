@@ -27,6 +27,50 @@ export interface ElementwiseKernels {
   sgd(w: number, v: number, g: number, n: number, momentum: number, decay: number, rate: number): void;
   blockRows(from: number, to: number, taps: number, block: number, columns: number): void;
   blockColumns(from: number, to: number, taps: number, block: number, columns: number): void;
+  winogradInputRows(
+    r0: number,
+    r1: number,
+    r2: number,
+    r3: number,
+    out: number,
+    stride: number,
+    n: number,
+  ): void;
+  winogradInputColumns(
+    from: number,
+    to: number,
+    tiles: number,
+    channels: number,
+    pixel: number,
+    tile: number,
+    plane: number,
+  ): void;
+  winogradOutputRows(m: number, plane: number, out: number, stride: number, n: number): void;
+  winogradOutputColumns(
+    from: number,
+    stride: number,
+    to: number,
+    tiles: number,
+    channels: number,
+    pixel: number,
+    tile: number,
+    bias: number,
+    low: number,
+    high: number,
+  ): void;
+  winogradGradientRows(r0: number, r1: number, out: number, stride: number, n: number): void;
+  winogradGradientColumns(
+    from: number,
+    to: number,
+    tiles: number,
+    channels: number,
+    pixel: number,
+    tile: number,
+    plane: number,
+  ): void;
+  winogradFilter(a: number, b: number, c: number, out: number, stride: number, n: number): void;
+  winogradFilterGradient(m: number, plane: number, out: number, stride: number, n: number): void;
+  accumulate(from: number, to: number, n: number): void;
 }
 
 /** Kernels and the memory they work in, as floats. */

@@ -6,6 +6,8 @@ import { blockFilter, blockFlippedFilter } from './blocked-filter.js';
 import { type ConvGeometry, isPointwise } from './conv-geometry.js';
 import { activationInitializers, activationNodes, blockedActivation, type Epilogue } from './epilogue.js';
 import { matMulInto } from './mat-mul.js';
+import { isWinogradEpilogue, winogradForward } from './winograd.js';
+import { planWinograd } from './winograd-tiling.js';
 
 /** The domain of onnxruntime's blocked (NCHWc) operators. */
 export const BLOCKED_DOMAIN = 'com.microsoft.nchwc';
@@ -48,8 +50,8 @@ const LINEAR: Epilogue = { activation: 'linear' };
 /**
  * Writes the convolution of `x` [N,H,W,C] with `filter` [kh,kw,C,K] into `y` [N,h,w,K].
  *
- * Three ways, fastest first where it applies: one matrix product (1x1, stride 1), onnxruntime's blocked kernel between
- * two channel-last reorders, and its channel-first kernel between two transposes.
+ * Four ways, fastest first where it applies: one matrix product (1x1, stride 1), Winograd's algorithm (3x3, stride 1, many channels),
+ * onnxruntime's blocked kernel between two channel-last reorders, and its channel-first kernel between two transposes.
  */
 export function convForward(
   backend: OnnxBackend,
@@ -61,7 +63,16 @@ export function convForward(
 ): void {
   if (isPointwise(g)) {
     pointwise(backend, x, filter, y, g, epilogue);
-  } else if (canBlock(backend, g.inChannels) && blockedActivation(epilogue.activation) !== null) {
+    return;
+  }
+  if (backend.winograd && isWinogradEpilogue(epilogue)) {
+    const tiling = planWinograd(g);
+    if (tiling !== null) {
+      winogradForward(backend, x, filter, y, g, tiling, epilogue);
+      return;
+    }
+  }
+  if (canBlock(backend, g.inChannels) && blockedActivation(epilogue.activation) !== null) {
     const block = backend.blockSizeNchwc;
     const taps = g.kernelHeight * g.kernelWidth;
     const blocked = backend.arrays.take(
@@ -76,29 +87,11 @@ export function convForward(
   }
 }
 
-/**
- * Writes the convolution of `dy` [N,h,w,K] with the flipped, transposed filter [kh,kw,C,K] into `dx` [N,H,W,C]: the input
- * gradient of a stride-1 convolution of geometry `g`, by the blocked kernel.
- *
- * The caller has checked `canBlock` for K and that no pad exceeds dilation * (kernel - 1).
- */
-export function convFlipped(
-  backend: OnnxBackend,
-  dy: Float32Array,
-  filter: Float32Array,
-  dx: Float32Array,
-  g: ConvGeometry,
-): void {
-  const block = backend.blockSizeNchwc;
-  const taps = g.kernelHeight * g.kernelWidth;
+/** The stride-1 convolution of `dy` that is the input gradient of one of geometry `g`, with the filter flipped and transposed. */
+function adjointOf(g: ConvGeometry): ConvGeometry {
   const reachH = g.dilations[0] * (g.kernelHeight - 1);
   const reachW = g.dilations[1] * (g.kernelWidth - 1);
-  const blocked = backend.arrays.take(
-    'float32',
-    taps * roundUp(g.inChannels, block) * roundUp(g.outChannels, block),
-  );
-  blockFlippedFilter(filter, { taps, inChannels: g.inChannels, outChannels: g.outChannels, block }, blocked);
-  const adjoint: ConvGeometry = {
+  return {
     ...g,
     inHeight: g.outHeight,
     inWidth: g.outWidth,
@@ -108,8 +101,38 @@ export function convFlipped(
     outChannels: g.inChannels,
     pads: [reachH - g.pads[0], reachH - g.pads[1], reachW - g.pads[2], reachW - g.pads[3]],
   };
+}
+
+/**
+ * Writes the convolution of `dy` [N,h,w,K] with the flipped, transposed filter [kh,kw,C,K] into `dx` [N,H,W,C], the input gradient of a
+ * stride-1 convolution of geometry `g`, and returns whether it could: by Winograd's algorithm or the blocked kernel.
+ *
+ * The caller has checked that no pad exceeds dilation * (kernel - 1).
+ */
+export function convFlipped(
+  backend: OnnxBackend,
+  dy: Float32Array,
+  filter: Float32Array,
+  dx: Float32Array,
+  g: ConvGeometry,
+): boolean {
+  const adjoint = adjointOf(g);
+  const tiling = backend.winograd ? planWinograd(adjoint) : null;
+  if (tiling !== null) {
+    winogradForward(backend, dy, filter, dx, adjoint, tiling, { activation: 'linear' }, true);
+    return true;
+  }
+  if (!canBlock(backend, g.outChannels)) return false;
+  const block = backend.blockSizeNchwc;
+  const taps = g.kernelHeight * g.kernelWidth;
+  const blocked = backend.arrays.take(
+    'float32',
+    taps * roundUp(g.inChannels, block) * roundUp(g.outChannels, block),
+  );
+  blockFlippedFilter(filter, { taps, inChannels: g.inChannels, outChannels: g.outChannels, block }, blocked);
   blockedConv(backend, dy, blocked, dx, adjoint, LINEAR);
   backend.arrays.give(blocked);
+  return true;
 }
 
 function pointwise(

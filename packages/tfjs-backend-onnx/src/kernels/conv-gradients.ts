@@ -1,10 +1,12 @@
 import type { OnnxBackend } from '../onnx-backend.js';
-import { canBlock, convFlipped } from './conv-forward.js';
+import { convFlipped } from './conv-forward.js';
 import { type ConvGeometry, isPointwise, tapsOf } from './conv-geometry.js';
 import { gatherInput, gatherOutput, scatterAddInput } from './copy-rectangle.js';
 import { gradFilterOnGrid, planFilterGrid } from './grad-filter-on-grid.js';
 import { gradInputByPhase, planGradInputPhases } from './grad-input-by-phase.js';
 import { matMulInto } from './mat-mul.js';
+import { winogradGradFilter } from './winograd.js';
+import { planWinograd } from './winograd-tiling.js';
 
 /**
  * Writes the gradient of a convolution with respect to its input into `dx` [N,H,W,C].
@@ -30,10 +32,7 @@ export function convGradInput(
     );
     return;
   }
-  if (flippable(g) && canBlock(backend, outChannels)) {
-    convFlipped(backend, dy, filter, dx, g);
-    return;
-  }
+  if (flippable(g) && convFlipped(backend, dy, filter, dx, g)) return;
   const phases = planGradInputPhases(backend, g);
   if (phases !== null) {
     gradInputByPhase(backend, dy, filter, dx, g, phases);
@@ -79,7 +78,7 @@ function flippable(g: ConvGeometry): boolean {
 /**
  * Writes the gradient of a convolution with respect to its filter into `dw` [kh,kw,C,K].
  *
- * Each tap's [C,K] block is one product of the pixels that the tap reads with the gradient at the positions it serves;
+ * By Winograd's algorithm where it pays. Else each tap's [C,K] block is one product of the pixels that the tap reads with the gradient at the positions it serves;
  * pixels outside the image are never touched, which spares most of the work of widely dilated filters on small maps.
  */
 export function convGradFilter(
@@ -89,6 +88,11 @@ export function convGradFilter(
   dw: Float32Array,
   g: ConvGeometry,
 ): void {
+  const tiling = backend.winograd ? planWinograd(g) : null;
+  if (tiling !== null) {
+    winogradGradFilter(backend, x, dy, dw, g, tiling);
+    return;
+  }
   const taps = tapsOf(g);
   const grid = planFilterGrid(g, taps);
   if (grid !== null) {

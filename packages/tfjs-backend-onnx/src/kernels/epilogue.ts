@@ -15,6 +15,14 @@ const ACTIVATION_OPS: Record<Exclude<FusedActivation, 'linear' | 'relu6'>, strin
   elu: 'Elu',
 };
 
+/** Bounds between which an activation leaves its input alone, and to which it holds it. */
+export const ACTIVATION_BOUNDS = {
+  linear: [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
+  relu: [0, Number.POSITIVE_INFINITY],
+  relu6: [0, 6],
+} as const;
+export type BoundedActivation = keyof typeof ACTIVATION_BOUNDS;
+
 /** Whether a tfjs activation name is one of `FusedActivation`. */
 export function isFusedActivation(name: string): name is FusedActivation {
   return name === 'linear' || name === 'relu6' || name in ACTIVATION_OPS;

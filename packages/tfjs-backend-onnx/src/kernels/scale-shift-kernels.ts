@@ -2,15 +2,8 @@ import type { FusedBatchNormAttrs, KernelConfig, TensorInfo } from '@tensorflow/
 import type { OnnxBackend } from '../onnx-backend.js';
 import { runInChunks } from '../simd-workspace.js';
 import { callCpuKernel } from './call-kernel.js';
+import { ACTIVATION_BOUNDS, type BoundedActivation } from './epilogue.js';
 import { defineKernel, sizeOf } from './kernel.js';
-
-/** Bounds between which an activation leaves its input alone. */
-const BOUNDS = {
-  linear: [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
-  relu: [0, Number.POSITIVE_INFINITY],
-  relu6: [0, 6],
-} as const;
-type BoundedActivation = keyof typeof BOUNDS;
 
 /** activation(x * scale + shift) per channel, in one pass. */
 function scaleShift(
@@ -22,7 +15,7 @@ function scaleShift(
 ): TensorInfo {
   const channels = scale.length;
   const out = backend.allocate(x.shape, 'float32');
-  const [low, high] = BOUNDS[activation];
+  const [low, high] = ACTIVATION_BOUNDS[activation];
   runInChunks(
     [backend.floats(x)],
     [scale, shift],
@@ -108,7 +101,7 @@ const scaleShiftGrad = defineKernel<
       channels,
       out.values,
       (kernels, [values, factors, zeros], rows) =>
-        kernels.scaleShift(values, factors, zeros, rows, channels, ...BOUNDS.linear),
+        kernels.scaleShift(values, factors, zeros, rows, channels, ...ACTIVATION_BOUNDS.linear),
     );
   } else {
     runInChunks(
