@@ -2,7 +2,8 @@
  * Time of one training step by kernel: forward, losses, gradients and SGD update of AuxSegNet.
  *
  *   node bench/onnx/profile-step.mjs [--backend onnx|wasm|cpu] [--threads 1] [--preset mobilenet] [--size 161]
- *                                    [--batch 4] [--classes 6] [--steps 5] [--classifier]
+ *                                    [--batch 4] [--classes 6] [--width 1] [--steps 5] [--classifier]
+ *                                    [--keys]
  *
  * Prints the milliseconds of the fastest step and the average share of each kernel; "outside" is JavaScript between
  * kernels. Shares are of CPU time, which counts all threads of the process.
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     steps: { type: 'string', default: '5' },
     classifier: { type: 'boolean', default: false },
     keys: { type: 'boolean', default: false },
+    width: { type: 'string', default: '1' },
   },
 });
 const [size, batch, classes, steps] = ['size', 'batch', 'classes', 'steps'].map((name) =>
@@ -65,6 +67,7 @@ for (const config of tf.getKernelsForBackend(tf.getBackend())) {
 
 const recipe = auxsegnet.resolveRecipe({ preset: values.preset });
 const config = recipe.network;
+config.backbone.width = Number(values.width);
 const network = values.classifier
   ? auxsegnet.createClassifier({
       backbone: auxsegnet.backboneFromConfig(config.backbone, 1),

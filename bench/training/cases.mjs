@@ -48,6 +48,15 @@ export const cases = {
     size: [63, 47],
     classes: 20,
   },
+  recipe: {
+    title: 'training, preset mobilenet, 160x160, batch 8 (recipes/voc-animals.yaml)',
+    kind: 'training',
+    network: 'mobilenet',
+    width: 1,
+    size: [160, 160],
+    batch: 8,
+    classes: 6,
+  },
   tiny: {
     title: 'training, preset tiny (the demo), 80x80, batch 4',
     kind: 'training',

@@ -6,22 +6,24 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { cases } from './cases.mjs';
 
-const help = `Usage: node bench/training/run.mjs [--cases a,b] [--threads 1,2] [--against wasm,torch] [--rounds 5]
+const help = `Usage: node bench/training/run.mjs [--cases a,b] [--threads 1,2] [--ours onnx] [--against wasm,torch] [--rounds 5]
                                   [--clock wall|cpu] [--recompute] [--python python3] [--json]
 
 Each contender is a process of its own that waits for requests; in every round each makes one step in turn, so that
-other load meets all alike. Ratios are medians over the rounds of (other's time / time of onnx in the same round):
-above 1 onnx is faster.
+other load meets all alike. Ratios are medians over the rounds of (other's time / our time in the same round): above 1
+ours is faster.
 
 --cases     any of:
 ${Object.entries(cases)
   .map(([name, { title }]) => `              ${name.padEnd(5)} ${title}`)
   .join('\n')}
 --threads   intra-op threads of all contenders
---against   any of wasm, node, torch, cpu; or none
+--ours      onnx (default); or replicas, which is onnx with data-parallel threads instead of threads in operations (networks
+            in training only)
+--against   any of wasm, node, torch, cpu, onnx; or none
 --warm-up   untimed steps of each (default 2; the first builds and packs)
 --clock     wall (default), or cpu: processor time of all threads of the process, for a machine that others load as well
---recompute onnx keeps block borders only and computes activations again in the backward pass
+--recompute ours keeps block borders only and computes activations again in the backward pass
 --python    an interpreter that imports torch
 --json      one line of JSON for each case and number of threads
 
@@ -32,6 +34,7 @@ const { values: args } = parseArgs({
   options: {
     cases: { type: 'string', default: 'a,b,e41,e63,d,c' },
     threads: { type: 'string', default: '1' },
+    ours: { type: 'string', default: 'onnx' },
     against: { type: 'string', default: 'wasm,torch' },
     rounds: { type: 'string', default: '5' },
     'warm-up': { type: 'string', default: '2' },
@@ -48,8 +51,19 @@ if (args.help) {
 }
 const chosen = args.cases.split(',');
 const unknown = chosen.filter((name) => !(name in cases));
-if (unknown.length > 0 || !['wall', 'cpu'].includes(args.clock)) {
-  console.error(`${unknown.length > 0 ? `Unknown case ${unknown.join(', ')}` : 'Unknown clock'}.\n\n${help}`);
+const { ours } = args;
+const wrong =
+  unknown.length > 0
+    ? `Unknown case ${unknown.join(', ')}`
+    : !['wall', 'cpu'].includes(args.clock)
+      ? 'Unknown clock'
+      : !['onnx', 'replicas'].includes(ours)
+        ? 'Unknown --ours'
+        : ours === 'replicas' && chosen.some((name) => cases[name].kind !== 'training')
+          ? 'Replicas train networks only'
+          : undefined;
+if (wrong !== undefined) {
+  console.error(`${wrong}.\n\n${help}`);
   process.exit(2);
 }
 
@@ -67,7 +81,7 @@ async function start(contender, options, threads) {
             text,
             contender,
             threads,
-            ...(args.recompute && contender === 'onnx' ? ['--recompute'] : []),
+            ...(args.recompute && contender === ours ? ['--recompute'] : []),
           ],
         ];
   const child = spawn(command, parameters, { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -104,12 +118,12 @@ async function measure(name, threads) {
     .filter((other) => other !== 'wasm' || !['c', 'd'].includes(name));
   const contenders = [];
   try {
-    for (const contender of ['onnx', ...against]) contenders.push(await start(contender, options, threads));
+    for (const contender of [ours, ...against]) contenders.push(await start(contender, options, threads));
     const [{ ready }] = contenders;
     for (const other of contenders) {
       if (other.ready.parameters !== ready.parameters) {
         throw new Error(
-          `${other.contender} trains ${other.ready.parameters} numbers in ${other.ready.tensors} tensors, onnx ${ready.parameters} in ${ready.tensors}`,
+          `${other.contender} trains ${other.ready.parameters} numbers in ${other.ready.tensors} tensors, ${ours} ${ready.parameters} in ${ready.tensors}`,
         );
       }
     }
@@ -137,12 +151,12 @@ async function measure(name, threads) {
         cpuMs: +median(own.map((step) => step.cpu)).toFixed(1),
         residentMiB: MiB(own.at(-1).resident),
         peakMiB: MiB(own.at(-1).peak),
-        ...(contender === 'onnx' && own[0].tensors !== own.at(-1).tensors ? { leaks: true } : {}),
-        ...(contender === 'onnx'
+        ...(contender === ours && own[0].tensors !== own.at(-1).tensors ? { leaks: true } : {}),
+        ...(contender === ours
           ? {}
           : {
               ratio: +median(
-                rounds.map((round) => round[contender][args.clock] / round.onnx[args.clock]),
+                rounds.map((round) => round[contender][args.clock] / round[ours][args.clock]),
               ).toFixed(2),
             }),
       };
@@ -166,12 +180,12 @@ for (const name of chosen) {
       continue;
     }
     console.log(`\n(${name}) ${result.title}, threads: ${threads}`);
-    for (const contender of ['onnx', ...args.against.split(',')]) {
+    for (const contender of [ours, ...args.against.split(',')]) {
       const one = result[contender];
       if (one === undefined) continue;
       console.log(
-        `  ${contender.padEnd(6)} median ${String(one.medianMs).padStart(9)} ms  fastest ${String(one.fastestMs).padStart(9)} ms  ` +
-          `peak ${String(one.peakMiB).padStart(5)} MiB${one.ratio === undefined ? '' : `  onnx is ${one.ratio} x as fast`}`,
+        `  ${contender.padEnd(8)} median ${String(one.medianMs).padStart(9)} ms  fastest ${String(one.fastestMs).padStart(9)} ms  ` +
+          `peak ${String(one.peakMiB).padStart(5)} MiB${one.ratio === undefined ? '' : `  ${ours} is ${one.ratio} x as fast`}`,
       );
     }
   }

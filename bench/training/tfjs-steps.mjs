@@ -1,10 +1,14 @@
 /**
  * One contender of bench/training: a tfjs backend. A line on stdin asks for one step; the answer is a line of JSON.
  *
- *   node bench/training/tfjs-steps.mjs CASE(JSON) BACKEND THREADS [--recompute]
+ *   node bench/training/tfjs-steps.mjs CASE(JSON) BACKEND|replicas THREADS [--recompute]
+ *
+ * "replicas" is the backend onnx with as many data-parallel threads, one thread in the operations of each.
  */
 import { once } from 'node:events';
+import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
 import { createCrossTaskAffinity } from '@auxseg/affinity';
 import * as auxsegnet from '@auxseg/auxsegnet';
 import { applyAffinityTo, runModel, setRandomKey, useBackend, variableGradients } from '@auxseg/runtime';
@@ -17,7 +21,8 @@ const recompute = flags.includes('--recompute');
 const options = JSON.parse(caseText);
 const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 try {
-  await useBackend(backend, { threads: Number(threads) });
+  if (backend === 'replicas') await useBackend('onnx', { threads: 1 });
+  else await useBackend(backend, { threads: Number(threads) });
 } catch (error) {
   say({ error: error.message });
   process.exit(1);
@@ -51,17 +56,20 @@ function stepOfAffinity() {
   return { step, variables };
 }
 
-function createNetwork() {
-  const { network, width, classes } = options;
+function networkConfig() {
+  const { network, width } = options;
   const preset = { mobilenet: 'mobilenet', resnet38: 'official', tiny: 'tiny' }[network];
   const config = auxsegnet.resolveRecipe({ preset }).network;
   config.backbone.width = width;
-  return auxsegnet.createNetworkFromConfig(config, classes, 1);
+  return config;
 }
+
+const createOptimiser = (variables) =>
+  createSgd({ groups: [{ name: 'all', variables, weightDecay: 1e-4 }], momentum: 0.9 });
 
 function stepOfNetwork() {
   const { kind, size, batch, classes } = options;
-  const network = createNetwork();
+  const network = auxsegnet.createNetworkFromConfig(networkConfig(), classes, 1);
   const variables = network.model.trainableWeights.map((weight) => weight.read());
   const [h, w] = size;
   const images = tf.randomUniform([batch, h, w, 3], -1, 1, 'float32', 1);
@@ -82,7 +90,7 @@ function stepOfNetwork() {
     segmentation: tf.cast(tf.randomUniform([batch, h, w], 0, classes + 1, 'float32', 4), 'int32'),
   };
   const weights = { classification: 1, saliency: 1, segmentation: 1 };
-  const sgd = createSgd({ groups: [{ name: 'all', variables, weightDecay: 1e-4 }], momentum: 0.9 });
+  const sgd = createOptimiser(variables);
   const kept = recompute ? network.blockEnds : [];
   let key = 0;
   const step = () => {
@@ -101,7 +109,64 @@ function stepOfNetwork() {
   return { step, variables };
 }
 
-const { step, variables } = options.kind === 'affinity' ? stepOfAffinity() : stepOfNetwork();
+async function stepOfReplicas() {
+  const { createReplicas } = await import('@auxseg/trainer/node');
+  // Parts of the package that it does not export: this measures them, not an interface.
+  const dist = new URL(
+    './pipeline/',
+    pathToFileURL(createRequire(import.meta.url).resolve('@auxseg/auxsegnet')),
+  );
+  const { lossOfBatch, splitBatch } = await import(new URL('batch-loss.js', dist).href);
+  const { size, batch: count, classes } = options;
+  const config = networkConfig();
+  const network = auxsegnet.createNetworkFromConfig(config, classes, 1);
+  const variables = network.model.trainableWeights.map((weight) => weight.read());
+  const whole = { classification: 1, saliency: 1, segmentation: 1 };
+  const loss = { losses: whole, saliencyTarget: 0.5, recompute: recompute };
+  const source = createReplicas({
+    replicas: Number(threads),
+    model: { variables: () => variables, loss: (part) => lossOfBatch(network, part, loss) },
+    random: { setKey: setRandomKey },
+    split: ({ batch }, n) => splitBatch(batch, n),
+    worker: new URL('replica-worker.js', dist),
+    workerData: {
+      ...{ backend: 'onnx', threads: 1, kind: 'auxsegnet', config, numClasses: classes, loss },
+      weights: network.model.weights.map((weight) => Float32Array.from(weight.read().dataSync())),
+    },
+  });
+  const random = (length, seed) =>
+    tf.tidy(() => tf.randomUniform([length], 0, 1, 'float32', seed).dataSync().slice());
+  const [height, width] = size;
+  const pixels = count * height * width;
+  const batch = {
+    ids: Array.from({ length: count }, (_, i) => String(i)),
+    ...{ count, height, width },
+    images: random(pixels * 3, 1).map((v) => 2 * v - 1),
+    labels: random(count * classes, 2).map((v) => (v > 0.5 ? 1 : 0)),
+    saliency: random(pixels, 3),
+    segmentation: Uint8Array.from(random(pixels, 4), (v) => v * (classes + 1)),
+  };
+  const sgd = createOptimiser(variables);
+  let index = 0;
+  const step = async () => {
+    const at = { step: index, microStep: 0, epoch: 0, training: true };
+    const { losses, gradients } = await source.compute({ batch, shares: whole }, at, index++);
+    sgd.step(gradients, 1e-5);
+    tf.dispose(gradients);
+    return losses.total;
+  };
+  return { step, variables, close: () => source.close() };
+}
+
+const {
+  step,
+  variables,
+  close = () => {},
+} = options.kind === 'affinity'
+  ? stepOfAffinity()
+  : backend === 'replicas'
+    ? await stepOfReplicas()
+    : stepOfNetwork();
 say({ tensors: variables.length, parameters: variables.reduce((sum, { size }) => sum + size, 0) });
 
 const cpuTime = () => {
@@ -109,10 +174,10 @@ const cpuTime = () => {
   return (user + system) / 1000;
 };
 const input = createInterface({ input: process.stdin });
-input.on('line', () => {
+input.on('line', async () => {
   const wall = performance.now();
   const cpu = cpuTime();
-  const loss = step();
+  const loss = await step();
   say({
     wall: performance.now() - wall,
     cpu: cpuTime() - cpu,
@@ -123,4 +188,5 @@ input.on('line', () => {
   });
 });
 await once(input, 'close');
+await close();
 process.exit(0);

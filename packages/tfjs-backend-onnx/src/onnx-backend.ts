@@ -23,7 +23,7 @@ export interface OnnxBackendOptions {
   smallTensor?: number;
   /**
    * Whether 3x3 convolutions of many channels, and their gradients, go through Winograd's F(2x2, 3x3), which multiplies less than half as
-   * much; default true. Its rounding is that of direct sums, but a NaN or an infinity reaches up to one pixel further.
+   * much; default true. It rounds up to twice as coarsely as direct sums, and a NaN or an infinity reaches one pixel further.
    */
   winograd?: boolean;
 }
@@ -57,8 +57,8 @@ const DEFAULT_SMALL_TENSOR = 4096;
 export class OnnxBackend extends MathBackendCPU {
   /** Elements below which a JavaScript loop beats the call into onnxruntime. */
   readonly smallTensor: number;
-  /** Whether convolutions may go through Winograd's algorithm. */
-  readonly winograd: boolean;
+  /** Whether convolutions may go through Winograd's algorithm; may be changed between operations. */
+  winograd: boolean;
   /** Channels per block of onnxruntime's blocked convolution layout, 1 where this processor has none. */
   readonly blockSizeNchwc: number;
   readonly sessions: SessionCache;

@@ -54,6 +54,8 @@ const sgd = defineKernel<
 
 /** Probabilities below this have lost digits: their logarithm is taken from the logits. */
 const SMALLEST_PROBABILITY = 1e-20;
+/** Many probabilities share one logarithm, that of their product; one more factor keeps it far from the smallest double. */
+const SMALLEST_PRODUCT = 1e-280;
 
 /**
  * Softmax cross-entropy over the last axis, averaged over the rows whose label is not `ignoreLabel`, and its gradient.
@@ -73,14 +75,21 @@ const softmaxCrossEntropy = defineKernel<{ logits: TensorInfo; labels: TensorInf
     const gradient = callKernel(backend, 'Softmax', { logits: inputs.logits }, { dim: -1 });
     const values = backend.floats(gradient);
     let sum = 0;
+    let product = 1;
     for (let row = 0, start = 0; row < labels.length; row++, start += classes) {
       if (labels[row] === ignoreLabel) continue;
       const chosen = start + labels[row];
-      sum -=
-        values[chosen] > SMALLEST_PROBABILITY
-          ? Math.log(values[chosen])
-          : logProbability(logits, start, start + classes, chosen);
+      if (!(values[chosen] > SMALLEST_PROBABILITY)) {
+        sum -= logProbability(logits, start, start + classes, chosen);
+        continue;
+      }
+      product *= values[chosen];
+      if (product < SMALLEST_PRODUCT) {
+        sum -= Math.log(product);
+        product = 1;
+      }
     }
+    sum -= Math.log(product);
     probabilitiesToGradient(values, labels, classes, ignoreLabel, scale);
     const loss = backend.allocate([], 'float32');
     loss.values[0] = sum * scale;

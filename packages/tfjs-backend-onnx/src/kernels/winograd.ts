@@ -5,15 +5,15 @@ import { ACTIVATION_BOUNDS, type BoundedActivation, type Epilogue } from './epil
 import { matMulInto } from './mat-mul.js';
 import { PLANES, type TileRow, type WinogradTiling } from './winograd-tiling.js';
 
-// Winograd's F(2x2, 3x3) (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016): the 4 x 4 pixels that a tile of 2 x 2
-// results reads, and the filter, go to a domain where the convolution is 16 products, 4 for each result instead of 9; with the products over
-// all tiles and channels as matrix products. Its transforms add and halve only, so that rounding stays that of a direct sum. Dilated
-// filters see interleaved images, each of which is tiled by itself.
+// Winograd's F(2x2, 3x3), of Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. The 4 x 4 pixels that a tile of
+// 2 x 2 results reads, and the filter, go to a domain where the convolution is 16 products, 4 for each result instead of 9; over all tiles
+// and channels they are 16 matrix products. The transforms only add and halve, so that results round about as direct sums do; the larger
+// F(4x4, 3x3) would save more and lose a digit. A dilated filter sees interleaved images, each of which is tiled by itself.
 
 /** Floats of transformed tiles, of both sides of a product, that are worked on at a time: they stay in the cache. */
 const CHUNK_FLOATS = 2 * 2 ** 20;
 /** With fewer tiles at a time, a product packs its filter more often than that saves in the cache. */
-const MIN_CHUNK_TILES = 384;
+const MIN_CHUNK_TILES = 512;
 /** Floats of each of a filter's nine taps that are transformed at a time. */
 const FILTER_FLOATS = 1024;
 /** Bytes of a float. */
@@ -143,8 +143,10 @@ export function winogradGradFilter(
   });
 }
 
+/** Rows of tiles in each of as many equal chunks as hold about `tiles` tiles. */
 function rowsPerChunk({ tileRows, tilesPerRow }: WinogradTiling, tiles: number): number {
-  return Math.max(1, Math.min(tileRows.length, Math.floor(Math.max(tiles, MIN_CHUNK_TILES) / tilesPerRow)));
+  const rows = Math.max(1, Math.floor(Math.max(tiles, MIN_CHUNK_TILES) / tilesPerRow));
+  return Math.ceil(tileRows.length / Math.ceil(tileRows.length / rows));
 }
 
 function forEachChunk(
