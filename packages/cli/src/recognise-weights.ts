@@ -1,4 +1,9 @@
-import { createNetworkFromConfig, type NetworkConfig, resolveRecipe } from '@auxseg/auxsegnet';
+import {
+  createNetworkFromConfig,
+  type NetworkConfig,
+  parseWeightsMetadata,
+  resolveRecipe,
+} from '@auxseg/auxsegnet';
 import { createResNet38, pyTorchNameOfMxnet, pyTorchPlace } from '@auxseg/backbone';
 import type { TensorMap } from '@auxseg/formats';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -24,11 +29,12 @@ export function recogniseWeights(
   const nothing = { missing: [], unexpected: [] };
   const names = [...tensors.keys()].map((name) => name.replace(/^module\./, ''));
   const held = new Set(names);
-  if (metadata['format'] === 'auxseg') {
-    const { backbone } = JSON.parse(metadata['network'] ?? '{}') as { backbone?: { name?: string } };
-    const classes = JSON.parse(metadata['classes'] ?? '[]') as string[];
-    const preset = { resnet38: 'official', mobilenetv2: 'mobilenet', tiny: 'tiny' }[backbone?.name ?? ''];
-    const fits = `preset ${preset} (${metadata['kind']} written by auxseg, ${classes.length} classes)`;
+  const own = parseWeightsMetadata(metadata, source);
+  if (own !== null) {
+    const preset = { resnet38: 'official', mobilenetv2: 'mobilenet', tiny: 'tiny' }[
+      own.network.backbone.name
+    ];
+    const fits = `preset ${preset} (${own.kind} written by auxseg, ${own.classes.length} classes)`;
     return { fits, ...nothing };
   }
   if (tensors.has('Conv1/kernel'))
