@@ -308,6 +308,15 @@ describe('weights', () => {
   }, 60_000);
 });
 
+test('predict: a preset with another backbone would change the dilations in silence', () => {
+  const { status, stderr } = auxseg(
+    ...['predict', '--preset', 'tiny', '--weights', 'checkpoint.pth', '--images', 'VOC2012/JPEGImages'],
+    ...['--out', 'wrong-preset'],
+  );
+  expect(status).toBe(2);
+  expect(stderr).toMatch(/--preset official or paper for checkpoint\.pth.*got --preset tiny/);
+});
+
 test('predict and evaluate give the labels and the mean IoU that the PyTorch reference gives', () => {
   const arrays = readNpz(read('inference', 'predict.npz'));
   const changed: TensorMap = new Map(weights);

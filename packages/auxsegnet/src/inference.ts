@@ -3,7 +3,7 @@ import { resizeBilinear as resizePixels } from '@auxseg/formats';
 import { resizeBilinear } from '@auxseg/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { AuxSegNetError } from './auxsegnet-error.js';
-import { type AuxSegNet, runNetwork } from './network.js';
+import { type AuxSegNet, type OutputName, runNetwork } from './network.js';
 import type { NetworkConfig } from './network-config.js';
 
 /** Size that an image has when its longer side is `longSidePx` (0 keeps it), each side at least 1. */
@@ -66,6 +66,8 @@ export interface SegmentationScores {
 /**
  * Predicts one image: softmax of the segmentation logits, upsampled bilinearly to the image, joined over scales and
  * flip (method facts, section 6).
+ *
+ * @throws AuxSegNetError BAD_WEIGHTS for a network without a segmentation head (the stage-0 classifier)
  */
 export function predictSegmentation(
   network: AuxSegNet,
@@ -87,6 +89,7 @@ export function predictHeads<H extends 'initial' | 'refined'>(
   const outputs = heads.map((head) =>
     head === 'refined' ? ('refinedSegmentation' as const) : ('initialSegmentation' as const),
   );
+  for (const output of outputs) requireOutput(network, output);
   const planar = tf.tidy(() => {
     const views: tf.Tensor4D[][] = heads.map(() => []);
     for (const scale of scales) {
@@ -147,13 +150,7 @@ export function predictSaliency(
   { normalization, longSidePx = 0, head = 'refined' }: PredictSaliencyOptions,
 ): ScoreMap {
   const output = head === 'refined' ? 'refinedSaliency' : 'initialSaliency';
-  if (!network.outputs.includes(output)) {
-    throw new AuxSegNetError(
-      'BAD_WEIGHTS',
-      `Expected a network with the output ${output}, got one with ${network.outputs.join(', ')}; take the model.safetensors of a stage, not the classifier.`,
-      { outputs: network.outputs },
-    );
-  }
+  requireOutput(network, output);
   const { width, height } = image;
   const { values, size } = tf.tidy(() => {
     const input = imageToTensor(image, workingSize(image, longSidePx), normalization);
@@ -167,6 +164,15 @@ export function predictSaliency(
   // Interpolation may leave 0..1 by rounding.
   for (let i = 0; i < data.length; i++) data[i] = Math.min(1, Math.max(0, data[i]));
   return { width, height, data };
+}
+
+function requireOutput(network: AuxSegNet, output: OutputName): void {
+  if (network.outputs.includes(output)) return;
+  throw new AuxSegNetError(
+    'BAD_WEIGHTS',
+    `Expected a network with the output ${output}, got one with ${network.outputs.join(', ')}; take the model.safetensors of a stage, not the classifier.`,
+    { outputs: network.outputs },
+  );
 }
 
 /** Label map [H,W] of the largest score; the lower class wins ties. */

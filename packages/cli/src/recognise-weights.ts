@@ -40,7 +40,11 @@ export function recogniseWeights(
   if (tensors.has('Conv1/kernel'))
     return { fits: 'preset mobilenet (MobileNetV2, batch norm folded)', ...nothing };
   const official = resolveRecipe({ preset: 'official' }).network;
-  if (held.has('fc8.weight') && held.has('conv1a.weight') && held.has('seg_conv1.weight')) {
+  const telling = ['fc8.weight', 'conv1a.weight', 'seg_conv1.weight'];
+  const isConvolution = (name: string) =>
+    (tensors.get(name) ?? tensors.get(`module.${name}`))?.shape.length === 4;
+  if (telling.every((name) => held.has(name))) {
+    if (!telling.every(isConvolution)) return { fits: null, ...nothing };
     const { numClasses, config } = describeOfficialTensors(tensors, official, source);
     const { width } = config.backbone;
     const affinity = config.affinity.name === 'cross-task' ? '' : `, affinity ${config.affinity.name}`;

@@ -105,6 +105,12 @@ async function openWeights({ weights: path, preset, strict }: PredictCommandOpti
     return { network, config: metadata.network, recipe: resolveRecipe({ preset: presetOf }) };
   }
   const recipe = resolveRecipe({ preset });
+  const backbone = recipe.network.backbone.name;
+  if (backbone !== 'resnet38') {
+    throw new CliUsageError(
+      `Expected --preset official or paper for ${path}, which does not say what network it is of and is read as the authors' ResNet-38; got --preset ${preset}, whose backbone is ${backbone}.`,
+    );
+  }
   const made = networkFromOfficialTensors(weights.tensors, recipe.network, { source: path, strict });
   return { ...made, recipe, leftOut: describeLoadReport(made.report) };
 }
