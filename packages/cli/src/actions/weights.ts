@@ -126,7 +126,7 @@ export async function verify(options: VerifyOptions): Promise<void> {
   const gradientTolerance = toleranceOf('--gradient-tolerance', options.gradientTolerance);
   const backend = await useBackend((options.backend ?? 'auto') as 'auto');
   terminal.note(`backend ${backend.name}: ${backend.reason}`);
-  const { report, ...result } = verifyWeights({
+  const { report, notCompared, ...result } = verifyWeights({
     weights: await readTensorFile(options.weights),
     reference: await readTensorFile(options.reference),
     gradients: options.gradients === undefined ? null : await readTensorFile(options.gradients),
@@ -136,6 +136,8 @@ export async function verify(options: VerifyOptions): Promise<void> {
   });
   const leftOut = describeLoadReport(report);
   if (leftOut !== null) terminal.note(leftOut);
+  if (notCompared.length > 0)
+    terminal.note(`not compared, for want of a counterpart: ${notCompared.join(', ')}`);
   const worstOutput = Math.max(...Object.values(result.outputs), result.losses ?? 0);
   const ok = worstOutput <= tolerance && (result.gradients?.worst.relNormError ?? 0) <= gradientTolerance;
   terminal.printJson(result);
