@@ -305,6 +305,17 @@ describe('weights', () => {
       }
     }
     expect(auxseg('weights', 'convert', 'w.pth', 'w.onnx').status).toBe(2);
+    // A file of ours stays one.
+    succeeds(
+      'weights',
+      'convert',
+      'runs/voc12/stage-1/model.safetensors',
+      'kept.safetensors',
+      '--keep-names',
+    );
+    expect(readSafetensors(readFileSync(at('kept.safetensors'))).metadata).toEqual(
+      readSafetensors(readFileSync(at('runs/voc12/stage-1/model.safetensors'))).metadata,
+    );
   }, 60_000);
 });
 

@@ -91,3 +91,15 @@ test('the classifier of stage 0 predicts no segmentation, and says so', () => {
     /output refinedSegmentation, got one with classification, cam; .*not the classifier/,
   );
 });
+
+test('scales and normalisations that are none are refused', () => {
+  const image = picture(16, 16);
+  for (const scales of [[], [-1], [Number.NaN]]) {
+    expect(() => predictSegmentation(network(), image, { normalization: 'imagenet', scales })).toThrow(
+      /Expected scales above 0/,
+    );
+  }
+  expect(() => imageToTensor(image, image, 'ImageNet' as never)).toThrow(
+    /one of imagenet, mobilenet, got 'ImageNet'/,
+  );
+});

@@ -19,23 +19,30 @@ export function workingSize(
   };
 }
 
+/** How RGB bytes become network input: mean and deviation of each channel, in grey levels. */
+const normalizations: Record<NetworkConfig['normalization'], { mean: number[]; std: number[] }> = {
+  imagenet: {
+    mean: [0.485 * 255, 0.456 * 255, 0.406 * 255],
+    std: [0.229 * 255, 0.224 * 255, 0.225 * 255],
+  },
+  mobilenet: { mean: [127.5, 127.5, 127.5], std: [127.5, 127.5, 127.5] },
+};
+
 /** An image as network input [1,h,w,3]: resized bilinearly without antialiasing, normalised. The caller disposes it. */
 export function imageToTensor(
   image: RgbImage,
   size: { width: number; height: number },
   normalization: NetworkConfig['normalization'],
 ): tf.Tensor4D {
+  if (!Object.hasOwn(normalizations, normalization)) {
+    throw new AuxSegNetError(
+      'UNKNOWN_NAME',
+      `Expected normalization to be one of ${Object.keys(normalizations).join(', ')}, got '${normalization}'.`,
+      { normalization },
+    );
+  }
   const pixels = resizePixels(image.data, { width: image.width, height: image.height, channels: 3 }, size);
-  const [mean, std] =
-    normalization === 'imagenet'
-      ? [
-          [0.485 * 255, 0.456 * 255, 0.406 * 255],
-          [0.229 * 255, 0.224 * 255, 0.225 * 255],
-        ]
-      : [
-          [127.5, 127.5, 127.5],
-          [127.5, 127.5, 127.5],
-        ];
+  const { mean, std } = normalizations[normalization];
   for (let i = 0; i < pixels.length; i += 3) {
     for (let c = 0; c < 3; c++) pixels[i + c] = (pixels[i + c] - mean[c]) / std[c];
   }
@@ -90,6 +97,13 @@ export function predictHeads<H extends 'initial' | 'refined'>(
     head === 'refined' ? ('refinedSegmentation' as const) : ('initialSegmentation' as const),
   );
   for (const output of outputs) requireOutput(network, output);
+  if (scales.length === 0 || scales.some((scale) => !(scale > 0 && scale < Number.POSITIVE_INFINITY))) {
+    throw new AuxSegNetError(
+      'BAD_RECIPE',
+      `Expected scales above 0, for example [0.5, 1, 1.5]; got [${scales.join(', ')}].`,
+      { scales },
+    );
+  }
   const planar = tf.tidy(() => {
     const views: tf.Tensor4D[][] = heads.map(() => []);
     for (const scale of scales) {

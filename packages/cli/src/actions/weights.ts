@@ -73,7 +73,11 @@ export async function convert(
       `Expected tensors of ResNet-38 such as conv1a_weight in ${input}, found ${[...tensors.keys()].slice(0, 4).join(', ') || 'none'}; --keep-names converts them as they are.`,
     );
   }
-  const bytes = write(renamed);
+  // Kept names are of use with what the file says about its network, which only safetensors has room for.
+  const bytes =
+    keep && format === 'safetensors' && extension === 'safetensors'
+      ? writeSafetensors(renamed, metadata)
+      : write(renamed);
   await writeFileAtomic(output, bytes);
   const leftOut = tensors.size - renamed.size;
   terminal.printJson({ input, format, output, tensors: renamed.size, leftOut, bytes: bytes.length });
