@@ -5,10 +5,11 @@ import { AuxSegNetError } from './auxsegnet-error.js';
 import { type LoadReport, modelToTensors, refuseUnusable, writeWeights } from './weights.js';
 
 /**
- * Parameters of the authors' network that no output depends on: their non-local blocks hold a `g` and a `W_z` that the
- * forward pass does not use. They are kept beside the weights, so that a round trip loses nothing.
+ * Tensors of the authors' checkpoints that no output depends on: their non-local blocks hold a `g` and a `W_z` that the
+ * forward pass does not use, and batch normalisations count their batches. They are kept beside the weights, so that a
+ * round trip loses nothing.
  */
-const unusedOfficial = /^(seg|sal)_att\.(g|W_z\.\d+)\./;
+const unusedOfficial = /^(seg|sal)_att\.(g|W_z\.\d+)\.|\.num_batches_tracked$/;
 
 export interface OfficialLoadReport extends LoadReport {
   /** Tensors of the file that the authors' forward pass does not use; give them back to `officialStateDict`. */
@@ -38,9 +39,9 @@ export function officialStateDict(model: tfl.LayersModel, unused: TensorMap = ne
 }
 
 /**
- * Loads a state dict with the authors' names into a network. A leading `module.` (DataParallel) and the counters
- * `num_batches_tracked` are passed over. Shapes must fit and values be finite; missing and unexpected names are errors
- * when `strict`. The model changes only when everything fits.
+ * Loads a state dict with the authors' names into a network. A leading `module.` (DataParallel) is passed over. Shapes
+ * must fit and values be finite; missing and unexpected names are errors when `strict`. The model changes only when
+ * everything fits.
  */
 export function loadOfficialStateDict(
   model: tfl.LayersModel,
@@ -80,7 +81,7 @@ export function loadOfficialStateDict(
   }
   const unexpected: string[] = [];
   for (const [name, tensor] of byName) {
-    if (consumed.has(name) || name.endsWith('.num_batches_tracked')) continue;
+    if (consumed.has(name)) continue;
     if (unusedOfficial.test(name)) unused.set(name, tensor);
     else unexpected.push(name);
   }
