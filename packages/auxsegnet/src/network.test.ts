@@ -54,6 +54,27 @@ describe('tiny network', () => {
     expect(out.refinedSegmentation.dataSync()).toEqual(out.initialSegmentation.dataSync());
   });
 
+  test('a backbone has the trainable part and the output stride of its recipe, or refuses', () => {
+    const trained = (backbone: object) => {
+      const { network } = resolveRecipe({ preset: 'official', network: { backbone, head: { channels: 1 } } });
+      return createNetworkFromConfig(network, 1).model.trainableWeights.map((weight) => weight.originalName);
+    };
+    const width = 1 / 64;
+    expect(trained({ width }).some((name) => name.startsWith('b4_5.'))).toBe(true);
+    const late = trained({ width, trainableFrom: 'b5' });
+    expect(late.some((name) => /^b[234]/.test(name))).toBe(false);
+    expect(late.some((name) => name.startsWith('b5.'))).toBe(true);
+    expect(() => trained({ width, outputStride: 16 })).toThrow(
+      /outputStride of the resnet38 backbone to be 8, got 16/,
+    );
+    expect(() => trained({ name: 'tiny', outputStride: 8 })).toThrow(
+      /outputStride of the tiny .* to be 4, got 8/,
+    );
+    expect(() => trained({ name: 'tiny', outputStride: 4, trainableFrom: 't3' })).toThrow(
+      /trainableFrom .* got t3/,
+    );
+  });
+
   test('the seed decides the initial weights', () => {
     const [a, b, c] = [1, 1, 2].map((seed) =>
       modelToTensors(createNetworkFromConfig(tinyConfig, 2, seed).model),
