@@ -90,9 +90,15 @@ describe('tiny network', () => {
       network: tinyConfig,
       classes: ['a', 'b', 'c'],
       kind: 'auxsegnet',
+      longSidePx: 64,
     });
     const { tensors, metadata } = decodeModel(bytes);
-    expect(metadata).toEqual({ network: tinyConfig, classes: ['a', 'b', 'c'], kind: 'auxsegnet' });
+    expect(metadata).toEqual({
+      network: tinyConfig,
+      classes: ['a', 'b', 'c'],
+      kind: 'auxsegnet',
+      longSidePx: 64,
+    });
     const other = createNetworkFromConfig(metadata!.network, 3, 6);
     loadTensors(other.model, tensors);
     const x = tf.randomNormal([1, 20, 12, 3], 0, 1, 'float32', 1) as tf.Tensor4D;

@@ -12,6 +12,8 @@ export interface WeightsMetadata {
   classes: string[];
   /** 'auxsegnet' or 'classifier'. */
   kind: 'auxsegnet' | 'classifier';
+  /** Longer side that images had in training before their augmentation, pixels; 0 = their own. */
+  longSidePx?: number;
 }
 
 /** All weights of a model as named float32 tensors ('layer/kernel', TensorFlow layouts). */
@@ -128,6 +130,7 @@ export function encodeModel(model: tfl.LayersModel, metadata: WeightsMetadata): 
     kind: metadata.kind,
     network: JSON.stringify(metadata.network),
     classes: JSON.stringify(metadata.classes),
+    ...(metadata.longSidePx === undefined ? {} : { longSidePx: String(metadata.longSidePx) }),
   });
 }
 
@@ -144,6 +147,8 @@ const metadataSchema = z.object({
   network: networkConfigSchema,
   classes: z.array(z.string()).min(1),
   kind: z.enum(['auxsegnet', 'classifier']).default('auxsegnet'),
+  // Files of before it was written have none.
+  longSidePx: z.coerce.number().int().min(0).optional(),
 });
 
 /**
@@ -167,6 +172,7 @@ export function parseWeightsMetadata(
       network: JSON.parse(text['network'] ?? 'null'),
       classes: JSON.parse(text['classes'] ?? 'null'),
       kind: text['kind'],
+      longSidePx: text['longSidePx'],
     };
   } catch (cause) {
     throw unreadable((cause as Error).message);

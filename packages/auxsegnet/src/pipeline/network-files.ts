@@ -33,7 +33,8 @@ export function weightsMetadata(
   network: NetworkConfig,
   kind: WeightsMetadata['kind'],
 ): WeightsMetadata {
-  return { network, classes: [...context.train.classes], kind };
+  const { longSidePx } = context.recipe.data;
+  return { network, classes: [...context.train.classes], kind, longSidePx };
 }
 
 /** A fresh classifier with the backbone's initial weights loaded. The caller disposes its model. */
