@@ -184,6 +184,11 @@ describe('every command of the page', () => {
       expect(() => resolveRecipe(parse(readFileSync(file, 'utf8')), { overrides })).not.toThrow();
     }
   });
+
+  test('the COCO recipe scores its labels where it makes them: the splits have no image in common', () => {
+    const { data } = resolveRecipe(parse(readFileSync('recipes/coco14.yaml', 'utf8')));
+    expect(data.score).toBe(data.train);
+  });
 });
 
 test('the Python of the page records what weights verify accepts', () => {

@@ -232,7 +232,7 @@ export async function makeInitialLabels(context: PipelineContext, step: string):
 /** Scores a stage's labels on the images that have masks and writes stage-k/metrics.json. */
 export async function scoreLabels(context: PipelineContext, stage: number): Promise<string> {
   const { directory, scoredTrain } = context;
-  if (scoredTrain === null) return 'not scored: no masks';
+  if (scoredTrain === null) return 'not scored: no masks of training images in data.score';
   const pseudoLabels = await scorePseudoLabels({
     predictions: directory.path(labelFolder(stage), 'seg'),
     ...scoredTrain,
