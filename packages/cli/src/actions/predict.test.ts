@@ -45,3 +45,10 @@ test('images have the size that the network was trained with, unless another is 
   expect(asTrained.equals(await predicted('trained', 24))).toBe(true);
   expect(asTrained.equals(await predicted('whole', 0))).toBe(false);
 });
+
+test('a file where the folder should be is named', async () => {
+  await writeFile(join(root, 'file'), '');
+  await expect(predicted('file')).rejects.toThrow(
+    /folder for the predictions at .*file, got EEXIST; choose another/,
+  );
+});

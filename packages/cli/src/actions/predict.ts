@@ -52,8 +52,12 @@ export async function predict(options: PredictCommandOptions, signal: AbortSigna
   const { network, config, recipe, trainedLongSidePx, leftOut } = await openWeights(options);
   if (leftOut) terminal.note(leftOut);
   const longSidePx = options.longSide ?? trainedLongSidePx ?? recipe.data.longSidePx;
+  await mkdir(options.out, { recursive: true }).catch((cause) => {
+    throw new CliUsageError(
+      `Expected to make a folder for the predictions at ${options.out}, got ${(cause as NodeJS.ErrnoException).code}; choose another --out.`,
+    );
+  });
   const crf = options.crf ? createDenseCrfPool() : null;
-  await mkdir(options.out, { recursive: true });
   const started = performance.now();
   let done = 0;
   let skipped = 0;
