@@ -184,6 +184,11 @@ describe('every command of the page', () => {
       expect(() => resolveRecipe(parse(readFileSync(file, 'utf8')), { overrides })).not.toThrow();
     }
   });
+
+  test('the COCO recipe scores its labels where it makes them: the splits have no image in common', () => {
+    const { data } = resolveRecipe(parse(readFileSync('recipes/coco14.yaml', 'utf8')));
+    expect(data.score).toBe(data.train);
+  });
 });
 
 test('the Python of the page records what weights verify accepts', () => {
@@ -305,7 +310,27 @@ describe('weights', () => {
       }
     }
     expect(auxseg('weights', 'convert', 'w.pth', 'w.onnx').status).toBe(2);
+    // A file of ours stays one.
+    succeeds(
+      'weights',
+      'convert',
+      'runs/voc12/stage-1/model.safetensors',
+      'kept.safetensors',
+      '--keep-names',
+    );
+    expect(readSafetensors(readFileSync(at('kept.safetensors'))).metadata).toEqual(
+      readSafetensors(readFileSync(at('runs/voc12/stage-1/model.safetensors'))).metadata,
+    );
   }, 60_000);
+});
+
+test('predict: a preset with another backbone would change the dilations in silence', () => {
+  const { status, stderr } = auxseg(
+    ...['predict', '--preset', 'tiny', '--weights', 'checkpoint.pth', '--images', 'VOC2012/JPEGImages'],
+    ...['--out', 'wrong-preset'],
+  );
+  expect(status).toBe(2);
+  expect(stderr).toMatch(/--preset official or paper for checkpoint\.pth.*got --preset tiny/);
 });
 
 test('predict and evaluate give the labels and the mean IoU that the PyTorch reference gives', () => {

@@ -144,6 +144,26 @@ describe('evaluate', () => {
     });
   });
 
+  test('a mask that cannot be read, and a prediction beyond the classes, are named', () => {
+    writeFileSync(at('list-damaged.txt'), 'damaged\n');
+    writeFileSync(at('truth', 'damaged.png'), png(0, 0, 1, 1).subarray(0, 60));
+    writeFileSync(at('pred', 'damaged.png'), png(0, 0, 1, 1));
+    expect(evaluate('--list', at('list-damaged.txt')).stderr).toMatch(/truth.damaged\.png.*cut off/);
+    writeFileSync(at('list-beyond.txt'), 'beyond\n');
+    writeFileSync(at('truth', 'beyond.png'), png(0, 0, 1, 1));
+    writeFileSync(at('pred', 'beyond.png'), png(0, 0, 1, 9));
+    expect(evaluate('--list', at('list-beyond.txt')).stderr).toMatch(
+      /image beyond, prediction .*beyond\.png: .*labels of 0\.\.2, got 9 at pixel 3/i,
+    );
+  });
+
+  test('--map names each id once', () => {
+    expect(evaluate('--map', '0,8,8')).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/each once/),
+    });
+  });
+
   test('--compare gives the paired difference with an interval', () => {
     const { compare } = JSON.parse(evaluate('--compare', at('other')).stdout);
     expect(compare.meanIoU).toBe(1);

@@ -1,5 +1,6 @@
 import { conv2d, useBackend } from '@auxseg/runtime';
 import { beforeAll, expect, test } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { type AffinityModule, type AffinityName, affinityModules } from './index.js';
 import { checkAffinityModule } from './testing.js';
@@ -34,3 +35,31 @@ test('findings name a dead weight, a wrong shape and mixed images', async () => 
     /affinity: none.*expected sal \[2,3,4,6\], got \[2,3,4,2\].*gradient of dead\/kernel\S* is zero everywhere/,
   );
 });
+
+/** Scales by a factor, which is lost when a model is saved and loaded. */
+class Factor extends tfl.layers.Layer {
+  static readonly className = 'TestFactor';
+  private readonly factor: number;
+  constructor(config: { factor?: number }) {
+    super({});
+    this.factor = config.factor ?? 1;
+  }
+  override computeOutputShape(shape: tfl.Shape): tfl.Shape {
+    return shape;
+  }
+  override call(x: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return tf.mul(Array.isArray(x) ? x[0]! : x, this.factor);
+  }
+}
+tf.serialization.registerClass(Factor);
+
+test.each(['sal', 'affinity'] as const)(
+  'a %s that a saved file does not bring back is found',
+  async (lost) => {
+    const bad: AffinityModule = (features) => {
+      const output = affinityModules['cross-task']()(features);
+      return { ...output, [lost]: new Factor({ factor: 3 }).apply(output[lost]!) };
+    };
+    await expect(checkAffinityModule(bad)).rejects.toThrow(new RegExp(`something else for ${lost}`));
+  },
+);

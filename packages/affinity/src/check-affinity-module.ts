@@ -47,6 +47,7 @@ export async function checkAffinityModule(
   );
   const output = module({ seg: inputs[0]!, sal: inputs[1]! });
   const hasAffinity = output.affinity !== null;
+  const names = ['seg', 'sal', 'affinity', 'refined seg', 'refined sal'];
   const outputs = [output.seg, output.sal];
   if (output.affinity) {
     outputs.push(
@@ -75,7 +76,6 @@ export async function checkAffinityModule(
       ];
     });
     const third = results.length / 3;
-    const names = ['seg', 'sal', 'affinity', 'refined seg', 'refined sal'];
     for (let i = 0; i < third; i++) {
       const [first, second, alone] = [results[i]!, results[i + third]!, results[i + 2 * third]!];
       const expected = i === 2 ? [2, h * w, h * w] : [2, h, w, channels];
@@ -133,10 +133,12 @@ export async function checkAffinityModule(
   );
   const restored = await tfl.loadLayersModel(tf.io.fromMemory(artifacts!));
   const [before, after] = [model, restored].map((target) =>
-    tf.tidy(() => Array.from(run(target, testFeatures(1, h, w, channels))[0]!.dataSync())),
+    tf.tidy(() => run(target, testFeatures(1, h, w, channels)).map((x) => x.dataSync())),
   );
-  if (!before!.every((v, i) => v === after![i]))
-    findings.push('a saved and loaded module computes something else');
+  for (const [i, name] of names.slice(0, outputs.length).entries()) {
+    if (!before![i]!.every((value, at) => Object.is(value, after![i]![at])))
+      findings.push(`a saved and loaded module computes something else for ${name}`);
+  }
   restored.dispose();
 
   const left = tf.memory().numTensors - tensorsBuilt;

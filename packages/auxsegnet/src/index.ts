@@ -55,5 +55,6 @@ export {
   type LoadReport,
   loadTensors,
   modelToTensors,
+  parseWeightsMetadata,
   type WeightsMetadata,
 } from './weights.js';

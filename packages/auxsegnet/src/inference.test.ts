@@ -3,7 +3,7 @@ import { useBackend } from '@auxseg/runtime';
 import { beforeAll, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { argmaxLabels, imageToTensor, predictHeads, predictSegmentation, workingSize } from './inference.js';
-import { createNetworkFromConfig } from './network.js';
+import { backboneFromConfig, createClassifier, createNetworkFromConfig } from './network.js';
 import { resolveRecipe } from './recipe.js';
 
 beforeAll(async () => {
@@ -82,4 +82,24 @@ test('argmaxLabels takes the largest, the lower class on ties', () => {
     data: Float32Array.of(0.5, 0.2, 0.4, 0.5, 0.7, 0.1, 0, 0.1, 0.5),
   };
   expect([...argmaxLabels(scores).data]).toEqual([0, 1, 2]);
+});
+
+test('the classifier of stage 0 predicts no segmentation, and says so', () => {
+  const { backbone } = resolveRecipe({ preset: 'tiny', network: { backbone: { width: 0.25 } } }).network;
+  const classifier = createClassifier({ backbone: backboneFromConfig(backbone), numClasses: 2 });
+  expect(() => predictSegmentation(classifier, picture(16, 16), { normalization: 'imagenet' })).toThrow(
+    /output refinedSegmentation, got one with classification, cam; .*not the classifier/,
+  );
+});
+
+test('scales and normalisations that are none are refused', () => {
+  const image = picture(16, 16);
+  for (const scales of [[], [-1], [Number.NaN]]) {
+    expect(() => predictSegmentation(network(), image, { normalization: 'imagenet', scales })).toThrow(
+      /Expected scales above 0/,
+    );
+  }
+  expect(() => imageToTensor(image, image, 'ImageNet' as never)).toThrow(
+    /one of imagenet, mobilenet, got 'ImageNet'/,
+  );
 });

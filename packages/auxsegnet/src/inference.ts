@@ -3,7 +3,7 @@ import { resizeBilinear as resizePixels } from '@auxseg/formats';
 import { resizeBilinear } from '@auxseg/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { AuxSegNetError } from './auxsegnet-error.js';
-import { type AuxSegNet, runNetwork } from './network.js';
+import { type AuxSegNet, type OutputName, runNetwork } from './network.js';
 import type { NetworkConfig } from './network-config.js';
 
 /** Size that an image has when its longer side is `longSidePx` (0 keeps it), each side at least 1. */
@@ -19,23 +19,30 @@ export function workingSize(
   };
 }
 
+/** How RGB bytes become network input: mean and deviation of each channel, in grey levels. */
+const normalizations: Record<NetworkConfig['normalization'], { mean: number[]; std: number[] }> = {
+  imagenet: {
+    mean: [0.485 * 255, 0.456 * 255, 0.406 * 255],
+    std: [0.229 * 255, 0.224 * 255, 0.225 * 255],
+  },
+  mobilenet: { mean: [127.5, 127.5, 127.5], std: [127.5, 127.5, 127.5] },
+};
+
 /** An image as network input [1,h,w,3]: resized bilinearly without antialiasing, normalised. The caller disposes it. */
 export function imageToTensor(
   image: RgbImage,
   size: { width: number; height: number },
   normalization: NetworkConfig['normalization'],
 ): tf.Tensor4D {
+  if (!Object.hasOwn(normalizations, normalization)) {
+    throw new AuxSegNetError(
+      'UNKNOWN_NAME',
+      `Expected normalization to be one of ${Object.keys(normalizations).join(', ')}, got '${normalization}'.`,
+      { normalization },
+    );
+  }
   const pixels = resizePixels(image.data, { width: image.width, height: image.height, channels: 3 }, size);
-  const [mean, std] =
-    normalization === 'imagenet'
-      ? [
-          [0.485 * 255, 0.456 * 255, 0.406 * 255],
-          [0.229 * 255, 0.224 * 255, 0.225 * 255],
-        ]
-      : [
-          [127.5, 127.5, 127.5],
-          [127.5, 127.5, 127.5],
-        ];
+  const { mean, std } = normalizations[normalization];
   for (let i = 0; i < pixels.length; i += 3) {
     for (let c = 0; c < 3; c++) pixels[i + c] = (pixels[i + c] - mean[c]) / std[c];
   }
@@ -66,6 +73,8 @@ export interface SegmentationScores {
 /**
  * Predicts one image: softmax of the segmentation logits, upsampled bilinearly to the image, joined over scales and
  * flip (method facts, section 6).
+ *
+ * @throws AuxSegNetError BAD_WEIGHTS for a network without a segmentation head (the stage-0 classifier)
  */
 export function predictSegmentation(
   network: AuxSegNet,
@@ -87,6 +96,14 @@ export function predictHeads<H extends 'initial' | 'refined'>(
   const outputs = heads.map((head) =>
     head === 'refined' ? ('refinedSegmentation' as const) : ('initialSegmentation' as const),
   );
+  for (const output of outputs) requireOutput(network, output);
+  if (scales.length === 0 || scales.some((scale) => !(scale > 0 && scale < Number.POSITIVE_INFINITY))) {
+    throw new AuxSegNetError(
+      'BAD_RECIPE',
+      `Expected scales above 0, for example [0.5, 1, 1.5]; got [${scales.join(', ')}].`,
+      { scales },
+    );
+  }
   const planar = tf.tidy(() => {
     const views: tf.Tensor4D[][] = heads.map(() => []);
     for (const scale of scales) {
@@ -147,13 +164,7 @@ export function predictSaliency(
   { normalization, longSidePx = 0, head = 'refined' }: PredictSaliencyOptions,
 ): ScoreMap {
   const output = head === 'refined' ? 'refinedSaliency' : 'initialSaliency';
-  if (!network.outputs.includes(output)) {
-    throw new AuxSegNetError(
-      'BAD_WEIGHTS',
-      `Expected a network with the output ${output}, got one with ${network.outputs.join(', ')}; take the model.safetensors of a stage, not the classifier.`,
-      { outputs: network.outputs },
-    );
-  }
+  requireOutput(network, output);
   const { width, height } = image;
   const { values, size } = tf.tidy(() => {
     const input = imageToTensor(image, workingSize(image, longSidePx), normalization);
@@ -167,6 +178,15 @@ export function predictSaliency(
   // Interpolation may leave 0..1 by rounding.
   for (let i = 0; i < data.length; i++) data[i] = Math.min(1, Math.max(0, data[i]));
   return { width, height, data };
+}
+
+function requireOutput(network: AuxSegNet, output: OutputName): void {
+  if (network.outputs.includes(output)) return;
+  throw new AuxSegNetError(
+    'BAD_WEIGHTS',
+    `Expected a network with the output ${output}, got one with ${network.outputs.join(', ')}; take the model.safetensors of a stage, not the classifier.`,
+    { outputs: network.outputs },
+  );
 }
 
 /** Label map [H,W] of the largest score; the lower class wins ties. */

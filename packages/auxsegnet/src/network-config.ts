@@ -9,9 +9,9 @@ export const networkConfigSchema = z.strictObject({
     name: z.enum(['resnet38', 'mobilenetv2', 'tiny']),
     /** Channel multiplier. */
     width: z.number().positive().default(1),
-    /** Input pixels per feature-map cell; resnet38 is always 8. */
-    outputStride: z.union([z.literal(4), z.literal(8), z.literal(16), z.literal(32)]).default(8),
-    /** First layer group that is trained (mobilenetv2: 'block_11' and so on); everything before it is frozen. */
+    /** Input pixels per feature-map cell: mobilenetv2 8 (default), 16 or 32; resnet38 is always 8, tiny 4. */
+    outputStride: z.union([z.literal(4), z.literal(8), z.literal(16), z.literal(32)]).optional(),
+    /** First layer group that is trained (mobilenetv2: 'block_11', resnet38: 'b5'); everything before it is frozen. */
     trainableFrom: z.string().optional(),
     /** resnet38: spatial dropout in its last two blocks. */
     dropout: z.boolean().default(true),

@@ -54,6 +54,27 @@ describe('tiny network', () => {
     expect(out.refinedSegmentation.dataSync()).toEqual(out.initialSegmentation.dataSync());
   });
 
+  test('a backbone has the trainable part and the output stride of its recipe, or refuses', () => {
+    const trained = (backbone: object) => {
+      const { network } = resolveRecipe({ preset: 'official', network: { backbone, head: { channels: 1 } } });
+      return createNetworkFromConfig(network, 1).model.trainableWeights.map((weight) => weight.originalName);
+    };
+    const width = 1 / 64;
+    expect(trained({ width }).some((name) => name.startsWith('b4_5.'))).toBe(true);
+    const late = trained({ width, trainableFrom: 'b5' });
+    expect(late.some((name) => /^b[234]/.test(name))).toBe(false);
+    expect(late.some((name) => name.startsWith('b5.'))).toBe(true);
+    expect(() => trained({ width, outputStride: 16 })).toThrow(
+      /outputStride of the resnet38 backbone to be 8, got 16/,
+    );
+    expect(() => trained({ name: 'tiny', outputStride: 8 })).toThrow(
+      /outputStride of the tiny .* to be 4, got 8/,
+    );
+    expect(() => trained({ name: 'tiny', outputStride: 4, trainableFrom: 't3' })).toThrow(
+      /trainableFrom .* got t3/,
+    );
+  });
+
   test('the seed decides the initial weights', () => {
     const [a, b, c] = [1, 1, 2].map((seed) =>
       modelToTensors(createNetworkFromConfig(tinyConfig, 2, seed).model),
@@ -69,9 +90,15 @@ describe('tiny network', () => {
       network: tinyConfig,
       classes: ['a', 'b', 'c'],
       kind: 'auxsegnet',
+      longSidePx: 64,
     });
     const { tensors, metadata } = decodeModel(bytes);
-    expect(metadata).toEqual({ network: tinyConfig, classes: ['a', 'b', 'c'], kind: 'auxsegnet' });
+    expect(metadata).toEqual({
+      network: tinyConfig,
+      classes: ['a', 'b', 'c'],
+      kind: 'auxsegnet',
+      longSidePx: 64,
+    });
     const other = createNetworkFromConfig(metadata!.network, 3, 6);
     loadTensors(other.model, tensors);
     const x = tf.randomNormal([1, 20, 12, 3], 0, 1, 'float32', 1) as tf.Tensor4D;
@@ -271,9 +298,8 @@ describe.each(['cpu', 'wasm', 'onnx'] as const)(
       test('the state dict goes both ways without loss, with `module.` prefixes and the unused parameters', () => {
         const { network, report } = build();
         const back = officialStateDict(network.model, report.unused);
-        expect([...back.keys()].sort()).toEqual(
-          [...weights.keys()].filter((name) => !name.endsWith('num_batches_tracked')).sort(),
-        );
+        expect([...weights.keys()]).toContain('bn7.num_batches_tracked');
+        expect([...back.keys()].sort()).toEqual([...weights.keys()].sort());
         for (const [name, tensor] of back) {
           expect(tensor.shape).toEqual(weights.get(name)!.shape);
           expect(tensor.data).toEqual(weights.get(name)!.data);

@@ -145,15 +145,35 @@ export function createClassifier(options: {
   };
 }
 
-/** Backbone by its recipe entry. */
+/**
+ * Backbone by its recipe entry.
+ *
+ * @throws AuxSegNetError BAD_RECIPE for an output stride, or a first trainable group, that the backbone does not offer
+ */
 export function backboneFromConfig(config: NetworkConfig['backbone'], seed = 0): Backbone {
   const { name, width, outputStride, trainableFrom, dropout } = config;
+  const refuse = (setting: string, offered: string, got: unknown): never => {
+    throw new AuxSegNetError(
+      'BAD_RECIPE',
+      `Expected ${setting} of the ${name} backbone to be ${offered}, got ${got}; correct network.backbone.${setting} or leave it out.`,
+      { name, [setting]: got },
+    );
+  };
   switch (name) {
     case 'resnet38':
-      return createResNet38({ width, dropout, seed });
+      if ((outputStride ?? 8) !== 8) refuse('outputStride', '8', outputStride);
+      return createResNet38({ width, dropout, trainableFrom, seed });
     case 'mobilenetv2':
-      return createMobileNetV2({ width, outputStride: outputStride as 8 | 16 | 32, trainableFrom, seed });
+      return createMobileNetV2({
+        width,
+        outputStride: (outputStride ?? 8) as 8 | 16 | 32,
+        trainableFrom,
+        seed,
+      });
     case 'tiny':
+      if ((outputStride ?? 4) !== 4) refuse('outputStride', '4', outputStride);
+      if (trainableFrom !== undefined)
+        refuse('trainableFrom', 'left out: all of it is trained', trainableFrom);
       return createTinyResNet({ width, seed });
   }
 }

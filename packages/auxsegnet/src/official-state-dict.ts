@@ -2,13 +2,14 @@ import { fromPyTorch, pyTorchPlace, toPyTorch } from '@auxseg/backbone';
 import type { TensorMap } from '@auxseg/formats';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { AuxSegNetError } from './auxsegnet-error.js';
-import { type LoadReport, loadTensors, modelToTensors } from './weights.js';
+import { type LoadReport, modelToTensors, refuseUnusable, writeWeights } from './weights.js';
 
 /**
- * Parameters of the authors' network that no output depends on: their non-local blocks hold a `g` and a `W_z` that the
- * forward pass does not use. They are kept beside the weights, so that a round trip loses nothing.
+ * Tensors of the authors' checkpoints that no output depends on: their non-local blocks hold a `g` and a `W_z` that the
+ * forward pass does not use, and batch normalisations count their batches. They are kept beside the weights, so that a
+ * round trip loses nothing.
  */
-const unusedOfficial = /^(seg|sal)_att\.(g|W_z\.\d+)\./;
+const unusedOfficial = /^(seg|sal)_att\.(g|W_z\.\d+)\.|\.num_batches_tracked$/;
 
 export interface OfficialLoadReport extends LoadReport {
   /** Tensors of the file that the authors' forward pass does not use; give them back to `officialStateDict`. */
@@ -38,25 +39,26 @@ export function officialStateDict(model: tfl.LayersModel, unused: TensorMap = ne
 }
 
 /**
- * Loads a state dict with the authors' names into a network. A leading `module.` (DataParallel) and the counters
- * `num_batches_tracked` are passed over. Shapes must fit; missing and unexpected names are errors when `strict`.
+ * Loads a state dict with the authors' names into a network. A leading `module.` (DataParallel) is passed over. Shapes
+ * must fit and values be finite; missing and unexpected names are errors when `strict`. The model changes only when
+ * everything fits.
  */
 export function loadOfficialStateDict(
   model: tfl.LayersModel,
   stateDict: TensorMap,
   { strict = true, source = 'the state dict' }: { strict?: boolean; source?: string } = {},
 ): OfficialLoadReport {
-  const byName = new Map([...stateDict].map(([name, tensor]) => [name.replace(/^module\./, ''), tensor]));
+  const byName = withoutModulePrefix(stateDict, source);
   const unused: TensorMap = new Map();
   const ours: TensorMap = new Map();
   const wrong: string[] = [];
-  const consumed = new Set<string>();
+  const consumed: TensorMap = new Map();
   for (const weight of model.weights) {
     const shape = weight.shape as number[];
     const place = pyTorchPlace(weight.originalName, shape);
     const tensor = place && byName.get(place.name);
     if (place === undefined || tensor === undefined) continue;
-    consumed.add(place.name);
+    consumed.set(place.name, tensor);
     if (tensor.shape.join() !== place.shape.join()) {
       wrong.push(`${place.name}: expected [${place.shape}], got [${tensor.shape}]`);
       continue;
@@ -79,7 +81,7 @@ export function loadOfficialStateDict(
   }
   const unexpected: string[] = [];
   for (const [name, tensor] of byName) {
-    if (consumed.has(name) || name.endsWith('.num_batches_tracked')) continue;
+    if (consumed.has(name)) continue;
     if (unusedOfficial.test(name)) unused.set(name, tensor);
     else unexpected.push(name);
   }
@@ -97,8 +99,26 @@ export function loadOfficialStateDict(
       { missing, unexpected },
     );
   }
-  const { loaded } = loadTensors(model, ours, { strict: false, source });
-  return { loaded, missing, unexpected, unused };
+  refuseUnusable(consumed, source);
+  writeWeights(model, ours);
+  return { loaded: [...ours.keys()], missing, unexpected, unused };
+}
+
+/** Names as a network without DataParallel has them. */
+function withoutModulePrefix(stateDict: TensorMap, source: string): TensorMap {
+  const plain: TensorMap = new Map();
+  for (const [name, tensor] of stateDict) {
+    const bare = name.replace(/^module\./, '');
+    if (plain.has(bare)) {
+      throw new AuxSegNetError(
+        'BAD_WEIGHTS',
+        `Expected one tensor for ${bare} in ${source}, got it with and without the prefix 'module.'. Remove one of them from the file.`,
+        { name: bare },
+      );
+    }
+    plain.set(bare, tensor);
+  }
+  return plain;
 }
 
 /**
@@ -113,16 +133,14 @@ export function loadClassifierStateDict(
   stateDict: TensorMap,
   { strict = false, source = 'the classifier checkpoint' }: { strict?: boolean; source?: string } = {},
 ): OfficialLoadReport {
-  const tensors: TensorMap = new Map(
-    [...stateDict].map(([name, tensor]) => [name.replace(/^module\./, ''), tensor]),
-  );
+  const tensors = withoutModulePrefix(stateDict, source);
   const fc8 = tensors.get('fc8.weight');
   const kernel = model.weights.find((weight) => weight.originalName === 'fc8/kernel');
   const [rows] = fc8?.shape ?? [];
   const features = fc8?.shape[1] ?? 0;
   if (fc8 !== undefined && kernel !== undefined && rows === (kernel.shape[3] as number) + 1) {
     tensors.set('fc8.weight', {
-      dtype: 'float32',
+      dtype: fc8.dtype,
       shape: [rows - 1, ...fc8.shape.slice(1)],
       data: (fc8.data as Float32Array).slice(features),
     });

@@ -1,6 +1,7 @@
-import { readSafetensors, type TensorMap, writeSafetensors } from '@auxseg/formats';
+import { type NamedTensor, readSafetensors, type TensorMap, writeSafetensors } from '@auxseg/formats';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
+import * as z from 'zod';
 import { AuxSegNetError } from './auxsegnet-error.js';
 import { type NetworkConfig, networkConfigSchema } from './network-config.js';
 
@@ -11,6 +12,8 @@ export interface WeightsMetadata {
   classes: string[];
   /** 'auxsegnet' or 'classifier'. */
   kind: 'auxsegnet' | 'classifier';
+  /** Longer side that images had in training before their augmentation, pixels; 0 = their own. */
+  longSidePx?: number;
 }
 
 /** All weights of a model as named float32 tensors ('layer/kernel', TensorFlow layouts). */
@@ -36,8 +39,8 @@ export interface LoadReport {
 }
 
 /**
- * Copies tensors into a model's weights by name. A tensor of another shape is always an error; missing and unexpected
- * names are errors when `strict`.
+ * Copies tensors into a model's weights by name. A tensor of another shape, or with values that are not finite, is always
+ * an error; missing and unexpected names are errors when `strict`. The model changes only when everything fits.
  */
 export function loadTensors(
   model: tfl.LayersModel,
@@ -72,6 +75,37 @@ export function loadTensors(
       { ...report, wrong },
     );
   }
+  refuseUnusable(new Map(report.loaded.map((name) => [name, tensors.get(name)!])), source);
+  writeWeights(model, tensors);
+  return report;
+}
+
+/**
+ * Refuses tensors that hold NaN or infinity, and 64-bit integers, which are counters or indices. A network with a NaN
+ * among its weights still predicts: some backends' ReLU makes 0 of it.
+ */
+export function refuseUnusable(tensors: TensorMap, source: string): void {
+  const unusable: string[] = [];
+  for (const [name, tensor] of tensors) {
+    const flaw = flawOf(tensor);
+    if (flaw !== null) unusable.push(`${name}: ${flaw}`);
+  }
+  if (unusable.length === 0) return;
+  throw new AuxSegNetError(
+    'BAD_WEIGHTS',
+    `Expected finite floating-point weights in ${source}; ${unusable.length} tensors are something else (${some(unusable)}). Did the training that wrote it diverge, or is the file damaged?`,
+    { unusable },
+  );
+}
+
+function flawOf({ dtype, data }: NamedTensor): string | null {
+  if (dtype === 'int64') return dtype;
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return `${data[i]} at ${i}`;
+  return null;
+}
+
+/** Copies checked tensors into the weights of their names. */
+export function writeWeights(model: tfl.LayersModel, tensors: TensorMap): void {
   for (const weight of model.weights) {
     const tensor = tensors.get(weight.originalName);
     if (tensor === undefined) continue;
@@ -79,7 +113,6 @@ export function loadTensors(
     weight.write(value);
     value.dispose();
   }
-  return report;
 }
 
 /** Some backends keep the array they are given: a view would keep the whole file in memory. */
@@ -97,23 +130,58 @@ export function encodeModel(model: tfl.LayersModel, metadata: WeightsMetadata): 
     kind: metadata.kind,
     network: JSON.stringify(metadata.network),
     classes: JSON.stringify(metadata.classes),
+    ...(metadata.longSidePx === undefined ? {} : { longSidePx: String(metadata.longSidePx) }),
   });
 }
 
 /** Reads a file written by `encodeModel`; `metadata` is null for any other safetensors file. */
-export function decodeModel(bytes: Uint8Array): { tensors: TensorMap; metadata: WeightsMetadata | null } {
+export function decodeModel(
+  bytes: Uint8Array,
+  source = 'the weight file',
+): { tensors: TensorMap; metadata: WeightsMetadata | null } {
   const { tensors, metadata } = readSafetensors(bytes);
-  return { tensors, metadata: parseWeightsMetadata(metadata) };
+  return { tensors, metadata: parseWeightsMetadata(metadata, source) };
 }
 
-/** What the text beside the tensors of a safetensors file says about them; null when `encodeModel` did not write it. */
-export function parseWeightsMetadata(text: Record<string, string>): WeightsMetadata | null {
-  if (text['format'] !== 'auxseg' || !text['network'] || !text['classes']) return null;
-  return {
-    network: networkConfigSchema.parse(JSON.parse(text['network'])),
-    classes: JSON.parse(text['classes']) as string[],
-    kind: text['kind'] === 'classifier' ? 'classifier' : 'auxsegnet',
-  };
+const metadataSchema = z.object({
+  network: networkConfigSchema,
+  classes: z.array(z.string()).min(1),
+  kind: z.enum(['auxsegnet', 'classifier']).default('auxsegnet'),
+  // Files of before it was written have none.
+  longSidePx: z.coerce.number().int().min(0).optional(),
+});
+
+/**
+ * What the text beside the tensors of a safetensors file says about them; null when `encodeModel` did not write it.
+ *
+ * @throws AuxSegNetError BAD_WEIGHTS for a text that it cannot have written
+ */
+export function parseWeightsMetadata(
+  text: Record<string, string>,
+  source = 'the weight file',
+): WeightsMetadata | null {
+  if (text['format'] !== 'auxseg') return null;
+  const unreadable = (reason: string) =>
+    new AuxSegNetError(
+      'BAD_WEIGHTS',
+      `Expected the network's configuration in the metadata of ${source}, which auxseg wrote; ${reason}. Was the file edited, or written by a newer version?`,
+    );
+  let value: unknown;
+  try {
+    value = {
+      network: JSON.parse(text['network'] ?? 'null'),
+      classes: JSON.parse(text['classes'] ?? 'null'),
+      kind: text['kind'],
+      longSidePx: text['longSidePx'],
+    };
+  } catch (cause) {
+    throw unreadable((cause as Error).message);
+  }
+  const parsed = metadataSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw unreadable(
+    parsed.error.issues.map(({ path, message }) => `'${path.join('.')}': ${message}`).join(', '),
+  );
 }
 
 function some(names: string[]): string {

@@ -37,11 +37,12 @@ export function weightsOfLayers(
 /**
  * Fills every target or none.
  *
- * @throws BackboneError `bad-weights` listing every missing name and every wrong shape
+ * @throws BackboneError `bad-weights` listing every missing name, every wrong shape and every tensor that is not finite
  */
 export function assignWeights(targets: readonly WeightTarget[], tensors: TensorMap, remedy: string): void {
   const missing: string[] = [];
   const wrong: string[] = [];
+  const notFinite: string[] = [];
   for (const { sourceName, sourceShape } of targets) {
     const tensor = tensors.get(sourceName);
     if (!tensor) missing.push(sourceName);
@@ -51,17 +52,20 @@ export function assignWeights(targets: readonly WeightTarget[], tensors: TensorM
     ) {
       wrong.push(`${sourceName} [${tensor.shape.join(',')}] (expected [${sourceShape.join(',')}])`);
     } else if (tensor.dtype === 'int64') wrong.push(`${sourceName} ${tensor.dtype} (expected floats)`);
+    // NaN in a frozen stem would reach no loss on backends whose ReLU makes 0 of it.
+    else if (!allFinite(tensor.data as ArrayLike<number>)) notFinite.push(sourceName);
   }
-  if (targets.length === 0 || missing.length > 0 || wrong.length > 0) {
+  if (targets.length === 0 || missing.length > 0 || wrong.length > 0 || notFinite.length > 0) {
     const parts = [
       targets.length === 0 && 'the model has no layer of this backbone',
       missing.length > 0 && `${missing.length} missing: ${abridged(missing)}`,
       wrong.length > 0 && `${wrong.length} of the wrong shape: ${abridged(wrong)}`,
+      notFinite.length > 0 && `${notFinite.length} with NaN or infinity: ${abridged(notFinite)}`,
     ].filter(Boolean);
     throw new BackboneError(
       'bad-weights',
       `Expected ${targets.length} weight tensors that fit the model; of the ${tensors.size} given, ${parts.join('; ')}. ${remedy}`,
-      { missing, wrong, given: tensors.size },
+      { missing, wrong, notFinite, given: tensors.size },
     );
   }
   for (const { variable, sourceName, convert } of targets) {
@@ -70,6 +74,11 @@ export function assignWeights(targets: readonly WeightTarget[], tensors: TensorM
       variable.write(tf.tensor(values, variable.shape as number[], 'float32'));
     });
   }
+}
+
+function allFinite(data: ArrayLike<number>): boolean {
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return false;
+  return true;
 }
 
 /** How many names an error spells out; `details` has all of them. */

@@ -12,9 +12,10 @@ export interface BackboneCheckOptions {
 }
 
 /**
- * Checks that a function keeps the promises of a {@link Backbone}: map sizes of ceil(size / outputStride) at several image
- * sizes, finite values, the same result twice, a gradient to every trainable weight, a save and load that changes
- * nothing, and no tensor left behind.
+ * Checks that a function keeps the promises of a {@link Backbone}: features of ceil(size / outputStride) cells at several
+ * image sizes, [N,h,w,C] for every named map, finite values, the same result twice, images of a batch not mixed, a
+ * gradient from the features to every trainable weight before them, a save and load that changes nothing, and no tensor
+ * left behind.
  *
  * Runs on the current tfjs backend, inside any test framework.
  *
@@ -38,21 +39,39 @@ export async function checkBackbone(backbone: Backbone, options: BackboneCheckOp
     if (!named[name])
       findings.push(`named map '${name}' is missing; there are ${Object.keys(named).join(', ')}`);
   }
+  // A map may stand under several names, and the features be one of them.
+  const outputs = [...new Set([features, ...Object.values(named)])];
+  const nameOf = (map: tfl.SymbolicTensor) =>
+    map === features ? 'features' : `named map '${Object.keys(named).find((name) => named[name] === map)}'`;
+  const whole = tfl.model({ inputs: input, outputs });
+  const run = (target: tfl.LayersModel, images: tf.Tensor4D) =>
+    [target.apply(images, { training: false })].flat() as tf.Tensor[];
 
   const tensorsBuilt = tf.memory().numTensors;
   for (const [height, width] of sizes) {
-    const first = tf.tidy(() => model.apply(testImage(height, width), { training: false }) as tf.Tensor4D);
-    const second = tf.tidy(() => model.apply(testImage(height, width), { training: false }) as tf.Tensor4D);
-    const expected = [1, Math.ceil(height / outputStride), Math.ceil(width / outputStride)];
-    if (first.rank !== 4 || expected.some((size, axis) => first.shape[axis] !== size)) {
-      findings.push(
-        `${height}x${width}: expected features [${expected.join(',')},C], got [${first.shape.join(',')}]`,
-      );
+    const where = `${height}x${width}`;
+    const results = tf.tidy(() => {
+      const images = testImages(2, height, width);
+      return [images, images, tf.slice(images, 1, 1)].map((batch) => run(whole, batch));
+    });
+    const [first, second, alone] = results as [tf.Tensor[], tf.Tensor[], tf.Tensor[]];
+    for (const [i, map] of outputs.entries()) {
+      const what = nameOf(map);
+      const expected =
+        map === features ? [2, Math.ceil(height / outputStride), Math.ceil(width / outputStride)] : [2];
+      const { shape } = first[i]!;
+      if (shape.length !== 4 || expected.some((size, axis) => shape[axis] !== size)) {
+        const size = map === features ? expected.join(',') : '2,h,w';
+        findings.push(`${where}: expected ${what} [${size},C], got [${shape.join(',')}]`);
+      }
+      const [a, b, c] = [await first[i]!.data(), await second[i]!.data(), await alone[i]!.data()];
+      if (!a.every(Number.isFinite)) findings.push(`${where}: ${what} is not finite`);
+      else if (!a.every((value, at) => value === b[at]))
+        findings.push(`${where}: two runs give different ${what}`);
+      else if (!c.every((value, at) => near(value, a[a.length / 2 + at]!)))
+        findings.push(`${where}: ${what} of an image depends on the other images of its batch`);
     }
-    const [a, b] = [await first.data(), await second.data()];
-    if (!a.every(Number.isFinite)) findings.push(`${height}x${width}: features are not finite`);
-    if (!a.every((value, i) => value === b[i])) findings.push(`${height}x${width}: two runs differ`);
-    tf.dispose([first, second]);
+    tf.dispose(results);
   }
 
   const [height, width] = sizes[0]!;
@@ -61,7 +80,7 @@ export async function checkBackbone(backbone: Backbone, options: BackboneCheckOp
     const { value, grads } = tf.variableGrads(
       () =>
         tf.sum(
-          tf.square(model.apply(testImage(height, width), { training: false }) as tf.Tensor),
+          tf.square(model.apply(testImages(1, height, width), { training: false }) as tf.Tensor),
         ) as tf.Scalar,
       variables,
     );
@@ -78,7 +97,7 @@ export async function checkBackbone(backbone: Backbone, options: BackboneCheckOp
   }
 
   let artifacts: tf.io.ModelArtifacts | undefined;
-  await model.save(
+  await whole.save(
     tf.io.withSaveHandler(async (saved) => {
       artifacts = saved;
       return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: 'JSON' } };
@@ -86,12 +105,12 @@ export async function checkBackbone(backbone: Backbone, options: BackboneCheckOp
   );
   const restored = await tfl.loadLayersModel(tf.io.fromMemory(artifacts!));
   const [before, after] = tf.tidy(() =>
-    [model, restored].map((m) =>
-      (m.apply(testImage(height, width), { training: false }) as tf.Tensor).dataSync(),
-    ),
+    [whole, restored].map((target) => run(target, testImages(1, height, width)).map((x) => x.dataSync())),
   );
-  if (!before!.every((value, i) => value === after![i]))
-    findings.push('a saved and loaded model computes something else');
+  for (const [i, map] of outputs.entries()) {
+    if (!before![i]!.every((value, at) => Object.is(value, after![i]![at])))
+      findings.push(`a saved and loaded model computes something else for ${nameOf(map)}`);
+  }
   restored.dispose();
 
   const left = tf.memory().numTensors - tensorsBuilt;
@@ -110,6 +129,11 @@ export async function checkBackbone(backbone: Backbone, options: BackboneCheckOp
   }
 }
 
-function testImage(height: number, width: number): tf.Tensor4D {
-  return tf.tensor4d(hashedValues('image', height * width * 3), [1, height, width, 3]);
+/** Equal but for the order in which a backend adds. */
+function near(a: number, b: number): boolean {
+  return Math.abs(a - b) <= 1e-4 * Math.max(1, Math.abs(a));
+}
+
+function testImages(count: number, height: number, width: number): tf.Tensor4D {
+  return tf.tensor4d(hashedValues('image', count * height * width * 3), [count, height, width, 3]);
 }

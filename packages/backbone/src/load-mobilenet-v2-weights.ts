@@ -11,7 +11,7 @@ import type { LoadReport } from './types.js';
  * in. Every layer of the backbone must be there; further tensors are reported, not refused. The model changes only
  * when everything fits.
  *
- * @throws BackboneError `bad-weights` naming what is missing or has another shape
+ * @throws BackboneError `bad-weights` naming what is missing, has another shape or holds NaN
  */
 export function loadMobileNetV2Weights(model: tfl.LayersModel, tensors: TensorMap): LoadReport {
   const names = new Set(mobileNetV2Layers(1, 32).map((layer) => layer.name));

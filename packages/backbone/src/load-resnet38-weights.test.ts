@@ -136,6 +136,13 @@ describe('refuses, and leaves the model as it was', () => {
     expect(error.details['missing']).toHaveLength(2);
   });
 
+  test('NaN, as a damaged file or a diverged training leaves it', () => {
+    const error = failure((tensors) => {
+      (tensors.get('b3.conv_branch1.weight')!.data as Float32Array)[1] = Number.NaN;
+    });
+    expect(error.message).toContain('1 with NaN or infinity: b3.conv_branch1.weight');
+  });
+
   test('the same weight under two names', () => {
     const error = failure((tensors) => tensors.set('module.conv1a.weight', tensors.get('conv1a.weight')!));
     expect(error.message).toContain("'conv1a.weight' and 'module.conv1a.weight'");

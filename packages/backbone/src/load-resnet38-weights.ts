@@ -14,7 +14,7 @@ import type { LoadReport } from './types.js';
  * Tensors are in PyTorch's layout (OIHW). Every layer of the backbone must be there; further tensors (heads, the
  * ImageNet classifier) are reported, not refused. The model changes only when everything fits.
  *
- * @throws BackboneError `bad-weights` naming what is missing, has another shape, or is there twice
+ * @throws BackboneError `bad-weights` naming what is missing, has another shape, holds NaN, or is there twice
  */
 export function loadResNet38Weights(model: tfl.LayersModel, tensors: TensorMap): LoadReport {
   const renamed = new Map<string, NamedTensor>();

@@ -6,7 +6,7 @@ export interface FeatureMaps {
   features: tfl.SymbolicTensor;
   /** Image pixels per cell of `features`, along either axis. */
   outputStride: number;
-  /** Intermediate maps by name, for heads that read several. */
+  /** Intermediate maps by name, [N,h,w,C], for heads that read several. */
   named: Record<string, tfl.SymbolicTensor>;
 }
 

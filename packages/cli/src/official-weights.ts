@@ -48,9 +48,15 @@ export function describeOfficialTensors(
     }
     return found.shape;
   };
-  const [numClasses] = shape('fc8.weight');
-  const [stem] = shape('conv1a.weight');
-  const [channels] = shape('seg_conv1.weight');
+  const outputsOf = (name: string): number => {
+    const sizes = shape(name);
+    if (sizes.length === 4 && sizes[0] > 0) return sizes[0];
+    throw new CliUsageError(
+      `Expected ${name} in ${source} to be a convolution [out, in, height, width], got [${sizes.join(', ')}].`,
+      { name, shape: sizes },
+    );
+  };
+  const [numClasses, stem, channels] = ['fc8.weight', 'conv1a.weight', 'seg_conv1.weight'].map(outputsOf);
   const has = (name: string) => find(name) !== undefined;
   let affinity = base.affinity.name;
   if (!has('cross_att.0.weight')) {

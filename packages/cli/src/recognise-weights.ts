@@ -1,4 +1,9 @@
-import { createNetworkFromConfig, type NetworkConfig, resolveRecipe } from '@auxseg/auxsegnet';
+import {
+  createNetworkFromConfig,
+  type NetworkConfig,
+  parseWeightsMetadata,
+  resolveRecipe,
+} from '@auxseg/auxsegnet';
 import { createResNet38, pyTorchNameOfMxnet, pyTorchPlace } from '@auxseg/backbone';
 import type { TensorMap } from '@auxseg/formats';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -24,17 +29,22 @@ export function recogniseWeights(
   const nothing = { missing: [], unexpected: [] };
   const names = [...tensors.keys()].map((name) => name.replace(/^module\./, ''));
   const held = new Set(names);
-  if (metadata['format'] === 'auxseg') {
-    const { backbone } = JSON.parse(metadata['network'] ?? '{}') as { backbone?: { name?: string } };
-    const classes = JSON.parse(metadata['classes'] ?? '[]') as string[];
-    const preset = { resnet38: 'official', mobilenetv2: 'mobilenet', tiny: 'tiny' }[backbone?.name ?? ''];
-    const fits = `preset ${preset} (${metadata['kind']} written by auxseg, ${classes.length} classes)`;
+  const own = parseWeightsMetadata(metadata, source);
+  if (own !== null) {
+    const preset = { resnet38: 'official', mobilenetv2: 'mobilenet', tiny: 'tiny' }[
+      own.network.backbone.name
+    ];
+    const fits = `preset ${preset} (${own.kind} written by auxseg, ${own.classes.length} classes)`;
     return { fits, ...nothing };
   }
   if (tensors.has('Conv1/kernel'))
     return { fits: 'preset mobilenet (MobileNetV2, batch norm folded)', ...nothing };
   const official = resolveRecipe({ preset: 'official' }).network;
-  if (held.has('fc8.weight') && held.has('conv1a.weight') && held.has('seg_conv1.weight')) {
+  const telling = ['fc8.weight', 'conv1a.weight', 'seg_conv1.weight'];
+  const isConvolution = (name: string) =>
+    (tensors.get(name) ?? tensors.get(`module.${name}`))?.shape.length === 4;
+  if (telling.every((name) => held.has(name))) {
+    if (!telling.every(isConvolution)) return { fits: null, ...nothing };
     const { numClasses, config } = describeOfficialTensors(tensors, official, source);
     const { width } = config.backbone;
     const affinity = config.affinity.name === 'cross-task' ? '' : `, affinity ${config.affinity.name}`;

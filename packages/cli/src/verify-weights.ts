@@ -6,7 +6,7 @@ import {
   type OutputName,
   runNetwork,
 } from '@auxseg/auxsegnet';
-import { toPyTorch } from '@auxseg/backbone';
+import { pyTorchPlace, toPyTorch } from '@auxseg/backbone';
 import type { TensorMap } from '@auxseg/formats';
 import * as tf from '@tensorflow/tfjs-core';
 import { CliUsageError } from './cli-error.js';
@@ -30,6 +30,8 @@ const comparable: readonly OutputName[] = [
   'refinedSegmentation',
   'affinity',
 ];
+/** What the losses are computed against, and they themselves. */
+const lossArrays = ['labels', 'salTarget', 'segTarget', 'losses'];
 /** Order of the recorded `losses` [5]. */
 const lossOrder = [
   'classification',
@@ -45,7 +47,18 @@ const lossOrder = [
  */
 const NEGLIGIBLE = 1e-5;
 
-/** Runs the network on the recorded inputs and compares (formats: docs/formats.md, "Recorded references"). */
+/** A result, and what it is about. */
+export interface Verification extends VerifyResult {
+  report: OfficialLoadReport;
+  /** Recorded arrays and gradients that are none of this network's. */
+  notCompared: string[];
+}
+
+/**
+ * Runs the network on the recorded inputs and compares (formats: docs/formats.md, "Recorded references").
+ *
+ * @throws CliUsageError for recorded arrays that lack, have another shape, or hold NaN
+ */
 export function verifyWeights(input: {
   weights: TensorMap;
   reference: TensorMap;
@@ -53,7 +66,7 @@ export function verifyWeights(input: {
   base: NetworkConfig;
   source: string;
   strict: boolean;
-}): VerifyResult & { report: OfficialLoadReport } {
+}): Verification {
   // Dropout is off where gradients are recorded.
   const base = {
     ...input.base,
@@ -68,6 +81,10 @@ export function verifyWeights(input: {
       `Expected inputs named <tag>_x in the reference, found ${[...reference.keys()].join(', ')}.`,
     );
   }
+  const known = new Set([
+    ...lossArrays,
+    ...tags.flatMap((tag) => ['x', ...comparable].map((name) => `${tag}_${name}`)),
+  ]);
   const outputs: Record<string, number> = {};
   for (const tag of tags) {
     tf.tidy(() => {
@@ -83,11 +100,10 @@ export function verifyWeights(input: {
         );
       }
       for (const name of names) {
-        const ours = toChannelsFirst(results[name]).dataSync() as Float32Array;
+        const ours = toChannelsFirst(results[name]);
         outputs[`${tag}_${name}`] = maxRelativeError(
-          ours,
-          floats(reference, `${tag}_${name}`),
-          `${tag}_${name}`,
+          ours.dataSync() as Float32Array,
+          floats(reference, `${tag}_${name}`, ours.shape),
         );
       }
     });
@@ -98,11 +114,21 @@ export function verifyWeights(input: {
     );
   }
   const gradients = input.gradients;
-  const result: VerifyResult & { report: OfficialLoadReport } = {
+  const parameters = new Map(
+    network.model.weights.map(({ originalName, shape }) => {
+      const place = pyTorchPlace(originalName, shape as number[])!;
+      return [place.name, place.shape];
+    }),
+  );
+  const result: Verification = {
     outputs,
     losses: null,
     gradients: null,
     report,
+    notCompared: [
+      ...[...reference.keys()].filter((name) => !known.has(name)),
+      ...[...(gradients?.keys() ?? [])].filter((name) => !parameters.has(name)),
+    ],
   };
   if (!reference.has('losses') && gradients === null) return result;
   tf.tidy(() => {
@@ -110,23 +136,27 @@ export function verifyWeights(input: {
     const images = imageOf(reference, tag);
     const [n, height, width] = images.shape;
     const targets = {
-      labels: tf.tensor2d(floats(reference, 'labels'), [n, network.numClasses]),
+      labels: tf.tensor2d(floats(reference, 'labels', [n, network.numClasses]), [n, network.numClasses]),
       // Saliency targets are binarised at 0.5 (method facts, section 3).
       saliency: tf.tensor4d(
-        floats(reference, 'salTarget').map((p) => (p >= 0.5 ? 1 : 0)),
+        floats(reference, 'salTarget', [n, 1, height, width]).map((p) => (p >= 0.5 ? 1 : 0)),
         [n, height, width, 1],
       ),
-      segmentation: tf.tensor3d(Int32Array.from(floats(reference, 'segTarget')), [n, height, width], 'int32'),
+      segmentation: tf.tensor3d(
+        Int32Array.from(floats(reference, 'segTarget', [n, height, width])),
+        [n, height, width],
+        'int32',
+      ),
     };
     const computeLosses = (outputs: ReturnType<typeof forwardForTraining>) => {
       const computed = auxSegLosses(outputs, targets, { classification: 1, saliency: 1, segmentation: 1 });
       if (reference.has('losses')) {
-        const recorded = floats(reference, 'losses');
+        const recorded = floats(reference, 'losses', [lossOrder.length]);
         // Without an affinity map the refined losses are the initial ones.
         const part = (name: string) =>
           computed.parts[name] ?? computed.parts[name.replace('Refined', 'Initial')];
         const ours = Float32Array.from(lossOrder, (name) => part(name).dataSync()[0]);
-        result.losses = maxRelativeError(ours, recorded, 'losses');
+        result.losses = maxRelativeError(ours, recorded);
       }
       return computed.total;
     };
@@ -137,7 +167,12 @@ export function verifyWeights(input: {
     }
     const variables = network.model.trainableWeights.map((weight) => weight.read() as tf.Variable);
     const { grads } = tf.variableGrads(() => computeLosses(forwardForTraining(network, images)), variables);
-    const largest = Math.max(...[...gradients.keys()].map((name) => norm(floats(gradients, name))));
+    const recorded = new Map(
+      [...gradients.keys()]
+        .filter((name) => parameters.has(name))
+        .map((name) => [name, floats(gradients, name, parameters.get(name)!)]),
+    );
+    const largest = Math.max(...[...recorded.values()].map(norm));
     let count = 0;
     let worst = { name: '', relNormError: 0 };
     for (const weight of network.model.trainableWeights) {
@@ -147,14 +182,10 @@ export function verifyWeights(input: {
         shape: variable.shape,
         data: grads[variable.name].dataSync() as Float32Array,
       })!;
-      if (!gradients.has(ours.name)) continue;
+      const reference = recorded.get(ours.name);
+      if (reference === undefined) continue;
       count++;
-      const error = relativeNormError(
-        ours.data,
-        floats(gradients, ours.name),
-        ours.name,
-        largest * NEGLIGIBLE,
-      );
+      const error = relativeNormError(ours.data, reference, largest * NEGLIGIBLE);
       if (error >= worst.relNormError) worst = { name: ours.name, relNormError: error };
     }
     if (count === 0)
@@ -179,40 +210,49 @@ function toChannelsFirst(x: tf.Tensor): tf.Tensor {
   return x.rank === 4 ? tf.transpose(x, [0, 3, 1, 2]) : x;
 }
 
-function floats(tensors: TensorMap, name: string): Float32Array {
+/** A recorded array; its shape may differ from the expected one by axes of length 1. */
+function floats(tensors: TensorMap, name: string, shape?: readonly number[]): Float32Array {
   const found = tensors.get(name);
   if (found === undefined)
     throw new CliUsageError(`Expected an array '${name}' in the recorded file, found none.`);
-  return Float32Array.from(found.data as ArrayLike<number | bigint>, Number);
+  const essential = (sizes: readonly number[]) => sizes.filter((size) => size !== 1).join();
+  if (shape !== undefined && essential(found.shape) !== essential(shape)) {
+    throw new CliUsageError(
+      `Expected the recorded '${name}' to be [${shape.join(', ')}] for these weights and this input, got [${found.shape.join(', ')}].`,
+    );
+  }
+  const values = Float32Array.from(found.data as ArrayLike<number | bigint>, Number);
+  const bad = values.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) {
+    throw new CliUsageError(
+      `Expected finite numbers in the recorded '${name}', got ${values[bad]} at ${bad}: nothing can be compared with it. Did the network that was recorded diverge?`,
+    );
+  }
+  return values;
 }
 
-function maxRelativeError(ours: Float32Array, reference: Float32Array, name: string): number {
-  sameLength(ours, reference, name);
+function maxRelativeError(ours: Float32Array, reference: Float32Array): number {
   let error = 0;
   let largest = 0;
   for (let i = 0; i < ours.length; i++) {
     error = Math.max(error, Math.abs(ours[i] - reference[i]));
     largest = Math.max(largest, Math.abs(reference[i]));
   }
-  return error / Math.max(largest, Number.MIN_VALUE);
+  return beyondAll(error / Math.max(largest, Number.MIN_VALUE));
 }
 
-function relativeNormError(ours: Float32Array, reference: Float32Array, name: string, floor: number): number {
-  sameLength(ours, reference, name);
+function relativeNormError(ours: Float32Array, reference: Float32Array, floor: number): number {
   const difference = norm(ours.map((value, i) => value - reference[i]));
-  return difference / Math.max(norm(reference), floor, Number.MIN_VALUE);
+  return beyondAll(difference / Math.max(norm(reference), floor, Number.MIN_VALUE));
+}
+
+/** NaN, which no comparison finds too large, as an error that every tolerance does. */
+function beyondAll(error: number): number {
+  return Number.isNaN(error) ? Number.POSITIVE_INFINITY : error;
 }
 
 function norm(values: Float32Array): number {
   let sum = 0;
   for (const value of values) sum += value * value;
   return Math.sqrt(sum);
-}
-
-function sameLength(ours: Float32Array, reference: Float32Array, name: string): void {
-  if (ours.length !== reference.length) {
-    throw new CliUsageError(
-      `Expected ${name} to have ${ours.length} values as our network gives, got ${reference.length}.`,
-    );
-  }
 }

@@ -31,6 +31,15 @@ describe('readPyTorchCheckpoint', () => {
     expect(nested).toMatchObject({ stateDictKey: 'state_dict', extra: { epoch: 7, best: 0.5, name: 'run' } });
     expect(contents(nested.tensors)).toEqual(fixture.small);
 
+    // A best score and a random state that are tensors themselves do not make the file's value a state dict.
+    const beside = readPyTorchCheckpoint(file(`besideTensors${suffix}`));
+    expect(beside.stateDictKey).toBe('state_dict');
+    expect(contents(beside.tensors)).toEqual(fixture.small);
+    expect([
+      ...readPyTorchCheckpoint(file(`besideTensors${suffix}`), { stateDictKey: '' }).tensors.keys(),
+    ]).toEqual(['best', 'state_dict.fc8.weight', 'state_dict.fc8.other', 'rng']);
+    expect(() => readPyTorchCheckpoint(file(`twice${suffix}`))).toThrow(/got a\.b twice/);
+
     const parallel = readPyTorchCheckpoint(file(`parallel${suffix}`));
     expect(parallel.strippedPrefix).toBe('module.');
     expect(contents(parallel.tensors)).toEqual(fixture.small);

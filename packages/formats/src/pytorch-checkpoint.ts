@@ -11,7 +11,8 @@ import { isZip, readZipDirectory, readZipEntry } from './zip-archive.js';
 export interface PyTorchCheckpointOptions {
   /**
    * Where the state dict is nested, such as `state_dict` or `model.ema`; an empty string for the file's own value.
-   * Without it: the value itself when it holds tensors, else a customary key, else the only dict with tensors.
+   * Without it: a customary key whose dict holds tensors, else the value itself when it does, else the only such dict.
+   * Tensors beside a customary key (a best score, the state of a random generator) are then left out.
    */
   stateDictKey?: string;
   /** Take `module.` off when every name begins with it, as DataParallel leaves it; default true. */
@@ -394,6 +395,13 @@ function collect(
     if (tensor) {
       if (found.size >= MAX_TENSORS)
         throw new FormatError('limit', `Expected at most ${MAX_TENSORS} tensors.`);
+      if (found.has(name)) {
+        throw new FormatError(
+          'malformed',
+          `Expected each tensor under a name of its own in this PyTorch file, got ${name} twice: nested names are joined by dots. Choose one dict with stateDictKey.`,
+          { name },
+        );
+      }
       found.set(name, tensor);
     } else if (item instanceof Map) {
       for (const [part, child] of item)
@@ -452,9 +460,10 @@ function findStateDict(root: unknown, wanted: string | undefined): { value: unkn
   }
   if (!(root instanceof Map)) return { value: root, key: '' };
   const isLeaf = (value: unknown) => value instanceof PickledTensor || value instanceof PickledArray;
-  if ([...root.values()].some(isLeaf)) return { value: root, key: '' };
   const holds = (value: unknown) => value instanceof Map && [...value.values()].some(isLeaf);
+  // Before the value itself: training scripts keep scores and random states as tensors beside the weights.
   for (const key of CUSTOMARY_KEYS) if (holds(root.get(key))) return { value: root.get(key), key };
+  if ([...root.values()].some(isLeaf)) return { value: root, key: '' };
   const candidates = [...root].filter(([, value]) => holds(value));
   if (candidates.length === 1) return { value: candidates[0][1], key: String(candidates[0][0]) };
   if (candidates.length > 1) {

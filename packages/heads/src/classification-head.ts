@@ -5,7 +5,7 @@ import { HeadsError } from './heads-error.js';
 export interface ClassificationHeadOptions {
   /** K, foreground classes. */
   numClasses: number;
-  /** Rate of the channel dropout before pooling, 0..1, training only. Default 0.5; 0 leaves the layer out. */
+  /** Rate of the channel dropout before pooling, 0 to below 1, training only. Default 0.5; 0 leaves the layer out. */
   dropout?: number;
   /** Name of the classifier's layer. Default `fc8`, as in the authors' state dict. */
   name?: string;
@@ -43,6 +43,11 @@ export function createClassificationHead(
         numClasses,
       },
     );
+  }
+  if (!(dropout >= 0 && dropout < 1)) {
+    throw new HeadsError('bad-option', `Expected dropout to be at least 0 and below 1; got ${dropout}.`, {
+      dropout,
+    });
   }
   return (features) => {
     const classify = conv2d({

@@ -149,6 +149,11 @@ test('the seed decides the initial weights', () => {
 
 test('refuses nonsense', () => {
   expect(() => createClassificationHead({ numClasses: 0 })).toThrow(/numClasses.*got 0/);
+  for (const dropout of [-0.5, 1, Number.NaN]) {
+    expect(() => createClassificationHead({ numClasses: 2, dropout })).toThrow(
+      `dropout to be at least 0 and below 1; got ${dropout}`,
+    );
+  }
   expect(() => createPixelHead({ task: 'seg', outputs: 2.5 })).toThrow(/outputs of the 'seg' head.*got 2.5/);
   expect(() => createPixelHead({ task: 'sal', outputs: 1, dilations: [1, 0, 2] })).toThrow(
     /dilations\[1\].*got 0/,

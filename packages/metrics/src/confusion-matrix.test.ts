@@ -68,6 +68,9 @@ describe('createConfusionMatrix', () => {
     expect(() => matrix.update([0, 2], [0, 1])).toThrow(/prediction labels of 0\.\.1, got 2 at pixel 1/);
     expect(() => matrix.update([0, 1], [0, 3])).toThrow(/truth labels of 0\.\.1 or 255, got 3 at pixel 1/);
     expect(() => matrix.update([0, 255], [0, 1])).toThrow(/createPseudoLabelScore/);
+    // Labels that were resized or averaged: no cell would count them.
+    expect(() => matrix.update([0, 0.5], [0, 1])).toThrow(/prediction labels of 0\.\.1, got 0\.5 at pixel 1/);
+    expect(() => matrix.update([0, 1], [0, 0.5])).toThrow(/truth labels .* got 0\.5 at pixel 1/);
     expect(Array.from(matrix.counts)).toEqual([0, 0, 0, 0]);
     expect(() => createConfusionMatrix(0)).toThrow(MetricsError);
     expect(() => matrix.merge(createConfusionMatrix(3))).toThrow(/2 classes/);

@@ -35,11 +35,16 @@ export function countLabelPairs(
     if (row === ignoreLabel) continue;
     let column = prediction[i];
     if (column === abstainLabel) column = numClasses;
-    else if (!(column >= 0 && column < numClasses)) throw outOfRange('prediction', column, i, options);
-    if (!(row >= 0 && row < numClasses)) throw outOfRange('truth', row, i, options);
+    else if (!isClass(column, numClasses)) throw outOfRange('prediction', column, i, options);
+    if (!isClass(row, numClasses)) throw outOfRange('truth', row, i, options);
     counts[row * columns + column]++;
   }
   return counts;
+}
+
+/** Written so that NaN fails too; a fraction would be counted nowhere. */
+function isClass(label: number, numClasses: number): boolean {
+  return label >= 0 && label < numClasses && label === (label | 0);
 }
 
 function outOfRange(which: string, value: number, index: number, options: LabelCountOptions): MetricsError {

@@ -108,6 +108,13 @@ describe('createSaliencyMeasures', () => {
     );
   });
 
+  test('structureMeasure refuses maps of another size', () => {
+    const truth = new Uint8Array(12);
+    expect(() => structureMeasure({ width: 4, height: 3, prediction: new Float32Array(6), truth })).toThrow(
+      /12 pixels for 4x3, got 6 predicted and 12 true/,
+    );
+  });
+
   test('structureMeasure stays in 0..1 on small and thin maps', () => {
     for (const [width, height] of [
       [1, 1],

@@ -1,3 +1,5 @@
+import { MetricsError } from './metrics-error.js';
+
 /** A saliency map and its truth, as {@link structureMeasure} takes them. */
 export interface SaliencyPair {
   width: number;
@@ -15,9 +17,19 @@ const EPSILON = Number.EPSILON;
  *
  * Source: Fan et al., "Structure-measure", ICCV 2017, alpha = 0.5, as the authors' code computes it. Pixels
  * left out take part in nothing: not in the means, the centroid or the areas of the regions. NaN without pixels.
+ *
+ * @throws MetricsError `size-mismatch`.
  */
 export function structureMeasure(pair: SaliencyPair): number {
   const { width, height, prediction, truth } = pair;
+  const pixels = width * height;
+  if (prediction.length !== pixels || truth.length !== pixels) {
+    throw new MetricsError(
+      'size-mismatch',
+      `Expected ${pixels} pixels for ${width}x${height}, got ${prediction.length} predicted and ${truth.length} true. Was one of them resized?`,
+      { expected: pixels, prediction: prediction.length, truth: truth.length },
+    );
+  }
   let foreground = 0;
   let valid = 0;
   let sumX = 0;

@@ -49,6 +49,20 @@ describe('pseudoLabelerConformance', () => {
       'is deterministic and leaves its input alone',
       'calls nothing an object without image labels',
       'refuses a saliency map of another size',
+      'refuses CAMs of another size',
     ]);
+  });
+
+  test('catches a labeler that changes the image labels', () => {
+    expect(
+      failing({
+        name: 'bad',
+        label: (input) => {
+          const map = createFusionLabeler().label(input);
+          (input.labels as Uint8Array).fill(7);
+          return map;
+        },
+      }),
+    ).toEqual(['is deterministic and leaves its input alone']);
   });
 });

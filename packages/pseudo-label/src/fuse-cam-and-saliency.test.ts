@@ -153,6 +153,11 @@ describe('fuseCamAndSaliency', () => {
     // NaN in an absent class's map is nobody's business.
     expect(code({ cam: Float32Array.of(0, Number.NaN, 0, 0), labels: [0, 1] })).toBe('none');
     expect(code({ saliency: Float32Array.of(0, Number.NaN) })).toBe('BAD_VALUE');
+    // An 8-bit map that nobody divided: every pixel above 0 would be salient.
+    expect(code({ saliency: Float32Array.of(0, 12) })).toBe('BAD_VALUE');
+    expect(() => fuseCamAndSaliency({ ...input, saliency: Float32Array.of(0, 12), id: 'a' })).toThrow(
+      /saliency in 0\.\.1, got 12 of image a at x=1, y=0; divide 8-bit maps by 255/,
+    );
     expect(() => fuseCamAndSaliency({ ...input, saliency: new Float32Array(6), id: '2007_000032' })).toThrow(
       'Expected saliency [1,2] (2 numbers) for image 2007_000032, got 6',
     );

@@ -138,7 +138,7 @@ function checkInput(input: PseudoLabelInput): number {
  *
  * Two equal CAMs give the lower class. Thresholds are compared in float32, as the data are stored.
  * With the defaults this is the authors' rule (paper section 3.3 and their code: CAM 0.2, saliency 0.06).
- * Throws PseudoLabelError: BAD_SHAPE, BAD_OPTION, BAD_VALUE (NaN in a CAM of a present class or in the saliency).
+ * Throws PseudoLabelError: BAD_SHAPE, BAD_OPTION, BAD_VALUE (NaN in a CAM of a present class, saliency outside 0..1).
  */
 export function fuseCamAndSaliency(input: PseudoLabelInput & FusionOptions): LabelMap {
   const options = resolveFusionOptions(input);
@@ -163,20 +163,20 @@ export function fuseCamAndSaliency(input: PseudoLabelInput & FusionOptions): Lab
         best[i] = value;
         data[i] = k + 1;
       } else if (Number.isNaN(value)) {
-        throw notANumber('CAM', i, input, k);
+        throw notANumber(i, input, k);
       }
     }
   }
   for (let i = 0; i < pixels; i++) {
     const s = saliency[i];
     const object = best[i] > camThreshold;
+    // Written so that NaN fails too.
+    if (!(s >= 0 && s <= 1)) throw notSaliency(s, i, input);
     if (s > foreground) {
       if (!object) data[i] = IGNORE_LABEL;
     } else if (s <= background) {
       if (!object) data[i] = 0;
       else if (!(keep && best[i] > keepBackground)) data[i] = IGNORE_LABEL;
-    } else if (Number.isNaN(s)) {
-      throw notANumber('saliency', i, input);
     } else if (!(object && keep && best[i] > keepMiddle)) {
       data[i] = IGNORE_LABEL;
     }
@@ -184,19 +184,26 @@ export function fuseCamAndSaliency(input: PseudoLabelInput & FusionOptions): Lab
   return { width, height, data };
 }
 
-function notANumber(
-  what: string,
-  index: number,
-  input: PseudoLabelInput,
-  classIndex?: number,
-): PseudoLabelError {
-  const x = index % input.width;
-  const y = (index - x) / input.width;
-  const where = input.id === undefined ? '' : ` of image ${input.id}`;
-  const ofClass = classIndex === undefined ? '' : ` of class index ${classIndex}`;
+function notANumber(index: number, input: PseudoLabelInput, classIndex: number): PseudoLabelError {
+  const { x, y, where } = placeOf(index, input);
   return new PseudoLabelError(
     'BAD_VALUE',
-    `Expected finite numbers, got NaN in the ${what}${ofClass}${where} at x=${x}, y=${y}; the model or the source that made it has diverged.`,
-    { what, x, y, id: input.id, classIndex },
+    `Expected finite numbers, got NaN in the CAM of class index ${classIndex}${where}; the model that made it has diverged.`,
+    { x, y, id: input.id, classIndex },
   );
+}
+
+function notSaliency(value: number, index: number, input: PseudoLabelInput): PseudoLabelError {
+  const { x, y, where } = placeOf(index, input);
+  return new PseudoLabelError(
+    'BAD_VALUE',
+    `Expected saliency in 0..1, got ${value}${where}; divide 8-bit maps by 255, apply the sigmoid to logits.`,
+    { x, y, id: input.id, value },
+  );
+}
+
+function placeOf(index: number, { width, id }: PseudoLabelInput): { x: number; y: number; where: string } {
+  const x = index % width;
+  const y = (index - x) / width;
+  return { x, y, where: `${id === undefined ? '' : ` of image ${id}`} at x=${x}, y=${y}` };
 }

@@ -64,6 +64,7 @@ export function pseudoLabelerConformance(create: () => PseudoLabeler): Conforman
         const input = sampleInput(17, 9, 3);
         const camBefore = input.cam.slice();
         const saliencyBefore = input.saliency.slice();
+        const labelsBefore = Array.from(input.labels);
         const first = labeler.label(input).data.slice();
         labeler.label(sampleInput(5, 6, 8));
         expectThat(sameValues(first, labeler.label(input).data), 'the same labels a second time', 'others');
@@ -74,6 +75,7 @@ export function pseudoLabelerConformance(create: () => PseudoLabeler): Conforman
         );
         expectThat(sameValues(camBefore, input.cam), 'an unchanged CAM', 'a changed one');
         expectThat(sameValues(saliencyBefore, input.saliency), 'an unchanged saliency map', 'a changed one');
+        expectThat(sameValues(labelsBefore, input.labels), 'unchanged image labels', 'changed ones');
       },
     },
     {
@@ -87,17 +89,26 @@ export function pseudoLabelerConformance(create: () => PseudoLabeler): Conforman
     {
       name: 'refuses a saliency map of another size',
       run() {
-        const input = { ...sampleInput(8, 8, 4), saliency: new Float32Array(5) };
-        let refused = false;
-        try {
-          create().label(input);
-        } catch {
-          refused = true;
-        }
-        expectThat(refused, 'an error', 'a label map');
+        expectRefusal(create(), { ...sampleInput(8, 8, 4), saliency: new Float32Array(5) });
+      },
+    },
+    {
+      name: 'refuses CAMs of another size',
+      run() {
+        expectRefusal(create(), { ...sampleInput(8, 8, 4), cam: new Float32Array(5) });
       },
     },
   ];
+}
+
+function expectRefusal(labeler: PseudoLabeler, input: PseudoLabelInput): void {
+  let refused = false;
+  try {
+    labeler.label(input);
+  } catch {
+    refused = true;
+  }
+  expectThat(refused, 'an error', 'a label map');
 }
 
 function sampleInput(width: number, height: number, seed: number): PseudoLabelInput {

@@ -237,6 +237,8 @@ def pytorch():
     files = {"bare": torch_file(state), "bareLegacy": torch_file(state, True)}
     values = {
         "nested": {"state_dict": small, "epoch": 7, "best": 0.5, "name": "run", "optimizer": {"lr": 0.1}},
+        "besideTensors": {"best": torch.tensor(0.5), "state_dict": small, "rng": torch.arange(4, dtype=torch.uint8)},
+        "twice": {"a": {"b": torch.tensor([1.0])}, "a.b": torch.tensor([2.0])},
         "parallel": parallel,
         "training": {"model": module.state_dict(), "optimizer": optimizer.state_dict(), "iteration": 3, "score": np.float64(0.25)},
         "two": {"generator": small, "critic": small},

@@ -10,7 +10,7 @@ export interface NetworkSaliencyOptions {
   weights: string;
   /** Folders in which a relative path is looked up; default the working folder. */
   searchPaths?: readonly string[];
-  /** Images are resized to this longer side first, 0 keeps them; default what the preset of the network's backbone has. */
+  /** Images are resized to this longer side first, 0 keeps them; default what the network was trained with. */
   longSidePx?: number;
   head?: 'initial' | 'refined';
   thresholds?: SaliencyThresholds;
@@ -33,7 +33,7 @@ export function createNetworkSaliency(options: NetworkSaliencyOptions): Saliency
       const { network, metadata } = await opened;
       return predictSaliency(network, image, {
         normalization: metadata.network.normalization,
-        longSidePx: options.longSidePx ?? longSideOf(metadata.network.backbone.name),
+        longSidePx: options.longSidePx ?? metadata.longSidePx ?? longSideOf(metadata.network.backbone.name),
         head,
       });
     },
@@ -46,6 +46,7 @@ export function createNetworkSaliency(options: NetworkSaliencyOptions): Saliency
   });
 }
 
+/** What the preset of a backbone has, for files that do not say what they were trained with. */
 function longSideOf(backbone: string): number {
   const preset =
     backbone === 'mobilenetv2' ? presets.mobilenet : backbone === 'tiny' ? presets.tiny : presets.official;

@@ -5,6 +5,7 @@ import {
   type ConfusionMatrix,
   createConfusionMatrix,
   createPseudoLabelScore,
+  MetricsError,
   type PseudoLabelScore,
 } from '@auxseg/metrics';
 import { AuxSegNetError } from '../auxsegnet-error.js';
@@ -26,9 +27,8 @@ export async function confusionByImage(input: EvaluationInput): Promise<Confusio
   }
   const matrices: ConfusionMatrix[] = [];
   for (const id of input.ids) {
-    const [prediction, truth] = await readPair(input, id);
     const matrix = createConfusionMatrix(input.numClasses, { ignoreLabel: 255 });
-    matrix.update(prediction.data, truth.data);
+    await addImage(matrix, input, id);
     matrices.push(matrix);
   }
   return matrices;
@@ -45,9 +45,8 @@ export function sumConfusion(matrices: readonly ConfusionMatrix[], numClasses: n
 export async function labelScoreByImage(input: EvaluationInput): Promise<PseudoLabelScore[]> {
   const scores: PseudoLabelScore[] = [];
   for (const id of input.ids) {
-    const [prediction, truth] = await readPair(input, id);
     const score = createPseudoLabelScore(input.numClasses);
-    score.update(prediction.data, truth.data);
+    await addImage(score, input, id);
     scores.push(score);
   }
   return scores;
@@ -56,10 +55,7 @@ export async function labelScoreByImage(input: EvaluationInput): Promise<PseudoL
 /** Precision, recall and mIoU of pseudo labels; pixels labelled 255 count as missed, not as wrong precision. */
 export async function scorePseudoLabels(input: EvaluationInput) {
   const score = createPseudoLabelScore(input.numClasses);
-  for (const id of input.ids) {
-    const [prediction, truth] = await readPair(input, id);
-    score.update(prediction.data, truth.data);
-  }
+  for (const id of input.ids) await addImage(score, input, id);
   return {
     precision: score.precision(),
     recall: score.recall(),
@@ -69,8 +65,29 @@ export async function scorePseudoLabels(input: EvaluationInput) {
   };
 }
 
+/** Adds one image; an error over its labels says which image. */
+async function addImage(
+  score: Pick<ConfusionMatrix, 'update'>,
+  input: EvaluationInput,
+  id: string,
+): Promise<void> {
+  const [prediction, truth] = await readPair(input, id);
+  try {
+    score.update(prediction.data, truth.data);
+  } catch (cause) {
+    if (!(cause instanceof MetricsError)) throw cause;
+    throw new AuxSegNetError(
+      'MISSING_INPUT',
+      `Image ${id}, prediction ${predictionPath(input, id)}: ${cause.message}`,
+      { id, ...cause.details },
+    );
+  }
+}
+
+const predictionPath = ({ predictions }: EvaluationInput, id: string) => join(predictions, `${id}.png`);
+
 async function readPair(input: EvaluationInput, id: string): Promise<[LabelMap, LabelMap]> {
-  const path = join(input.predictions, `${id}.png`);
+  const path = predictionPath(input, id);
   const bytes = await readFile(path).catch((cause) => {
     throw new AuxSegNetError(
       'MISSING_INPUT',

@@ -33,7 +33,8 @@ export function weightsMetadata(
   network: NetworkConfig,
   kind: WeightsMetadata['kind'],
 ): WeightsMetadata {
-  return { network, classes: [...context.train.classes], kind };
+  const { longSidePx } = context.recipe.data;
+  return { network, classes: [...context.train.classes], kind, longSidePx };
 }
 
 /** A fresh classifier with the backbone's initial weights loaded. The caller disposes its model. */
@@ -81,8 +82,9 @@ export async function loadNetworkFile(
   file: string,
   { partial = false } = {},
 ): Promise<void> {
-  const { tensors } = decodeModel(await context.directory.read(file));
-  loadTensors(network.model, tensors, { strict: !partial, source: context.directory.path(file) });
+  const source = context.directory.path(file);
+  const { tensors } = decodeModel(await context.directory.read(file), source);
+  loadTensors(network.model, tensors, { strict: !partial, source });
 }
 
 /** Full configuration and weights of a file that this project wrote, wherever it is. */
@@ -97,11 +99,11 @@ export function networkFromWeights(
   weights: Weights,
   path: string,
 ): { network: AuxSegNet; metadata: WeightsMetadata } {
-  const metadata = parseWeightsMetadata(weights.metadata);
+  const metadata = parseWeightsMetadata(weights.metadata, path);
   if (metadata === null) {
     throw new AuxSegNetError(
       'BAD_WEIGHTS',
-      `Expected ${path} to be written by auxseg (with the network's configuration in its metadata), got plain ${weights.format}; name the preset and the classes with --preset and --classes.`,
+      `Expected ${path} to be written by auxseg (with the network's configuration in its metadata), got plain ${weights.format}; take a model.safetensors of a run, or load the authors' names with loadOfficialStateDict.`,
       { path },
     );
   }

@@ -59,6 +59,8 @@ test('refuses a run that does not fit, and says why', async () => {
   const base = await finished('base-2');
   const longer = await start('longer', { classifier: { epochs: 3 } });
   await expect(reuseClassifier(longer, base, ['x'])).rejects.toThrow(/another classifier\.epochs.*--reuse/);
+  const wet = await start('wet', { network: { head: { dropout: 0.5, channels: 8 } } });
+  await expect(reuseClassifier(wet, base, ['x'])).rejects.toThrow(/with another network\.head\.dropout\./);
   const more = await start('more');
   await expect(reuseClassifier(more, base, ['x', 'w'])).rejects.toThrow(/no CAMs of 1 images, w/);
   await expect(reuseClassifier(await start('from-new'), more.root, ['x'])).rejects.toThrow(/not done/);

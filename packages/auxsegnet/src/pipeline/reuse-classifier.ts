@@ -6,8 +6,9 @@ import { RunDirectory, type RunState, recipeDifferences, storageError } from './
 
 /** The parts of a recipe that the classifier and its CAMs depend on. */
 const CLASSIFIER_SETTINGS = ['preset', 'seed', 'data', 'network', 'classifier', 'cam'] as const;
-/** Parts of `network` and `data` that they do not depend on. */
-const INDIFFERENT = /^(network\.(affinity|head)|data\.(train|val|score))(\.|$)/;
+/** Parts of `network` and `data` that they do not depend on; the dropout of `network.head` is the classifier's, too. */
+const INDIFFERENT =
+  /^(network\.(affinity|head\.(features|channels|dilations))|data\.(train|val|score))(\.|$)/;
 
 /**
  * Takes the stage-0 classifier and its CAMs from a finished run instead of making them again: for recipes that differ in what comes after, such

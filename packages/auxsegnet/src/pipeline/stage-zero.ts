@@ -232,7 +232,7 @@ export async function makeInitialLabels(context: PipelineContext, step: string):
 /** Scores a stage's labels on the images that have masks and writes stage-k/metrics.json. */
 export async function scoreLabels(context: PipelineContext, stage: number): Promise<string> {
   const { directory, scoredTrain } = context;
-  if (scoredTrain === null) return 'not scored: no masks';
+  if (scoredTrain === null) return 'not scored: no masks of training images in data.score';
   const pseudoLabels = await scorePseudoLabels({
     predictions: directory.path(labelFolder(stage), 'seg'),
     ...scoredTrain,
@@ -251,6 +251,8 @@ async function scoreSaliency(context: PipelineContext, { ids, truth }: ScoredIma
   for (const id of ids) {
     const map = await store.saliency(id);
     const { width, height, data } = await truth(id);
+    // A mask that says nothing, of an image that nobody has annotated yet, is no reason to end a run.
+    if (data.every((label) => label === 255)) continue;
     measures.update({ prediction: map.data, truth: data, width, height });
   }
   const { mae, maxF, sMeasure } = measures.result();

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { confusionByImage, sumConfusion } from '@auxseg/auxsegnet/pipeline';
 import { parseList } from '@auxseg/datasets';
-import { readIndexedPng } from '@auxseg/formats';
+import { type LabelMap, readIndexedPng } from '@auxseg/formats';
 import { pairedBootstrap } from '@auxseg/metrics';
 import { CliUsageError } from '../cli-error.js';
 import { createTerminal, formatTable } from '../terminal.js';
@@ -41,7 +41,7 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
         `Expected a mask for image ${id} at ${path}, got ${(cause as NodeJS.ErrnoException).code}.`,
       );
     });
-    const mask = readIndexedPng(bytes);
+    const mask = readMask(bytes, path);
     const data = mask.data.map((value) => mapping[value]);
     const wrong = data.findIndex((value) => value !== 255 && value >= numClasses);
     if (wrong >= 0) {
@@ -89,12 +89,22 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
   }
 }
 
+function readMask(bytes: Uint8Array, path: string): LabelMap {
+  try {
+    return readIndexedPng(bytes);
+  } catch (cause) {
+    throw new Error(`Expected an indexed PNG of the true classes at ${path}: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+}
+
 function truthMapping(map: string | undefined): Uint8Array {
   const mapping = Uint8Array.from({ length: 256 }, (_, value) => value);
   if (map === undefined) return mapping;
   const kept = map.split(',').map(Number);
-  if (kept.some((id) => !Number.isInteger(id) || id < 0 || id > 254)) {
-    throw new CliUsageError(`Expected --map to be class ids such as 0,8,10, got '${map}'.`);
+  if (kept.some((id, at) => !Number.isInteger(id) || id < 0 || id > 254 || kept.indexOf(id) !== at)) {
+    throw new CliUsageError(`Expected --map to be class ids such as 0,8,10, each once, got '${map}'.`);
   }
   mapping.fill(0);
   mapping[255] = 255;

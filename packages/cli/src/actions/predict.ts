@@ -49,11 +49,15 @@ export async function predict(options: PredictCommandOptions, signal: AbortSigna
   const files = await listImages(options.images, options.list);
   const backend = await useBackend((options.backend ?? 'auto') as 'auto');
   terminal.note(`backend ${backend.name}: ${backend.reason}`);
-  const { network, config, recipe, leftOut } = await openWeights(options);
+  const { network, config, recipe, trainedLongSidePx, leftOut } = await openWeights(options);
   if (leftOut) terminal.note(leftOut);
-  const longSidePx = options.longSide ?? recipe.data.longSidePx;
+  const longSidePx = options.longSide ?? trainedLongSidePx ?? recipe.data.longSidePx;
+  await mkdir(options.out, { recursive: true }).catch((cause) => {
+    throw new CliUsageError(
+      `Expected to make a folder for the predictions at ${options.out}, got ${(cause as NodeJS.ErrnoException).code}; choose another --out.`,
+    );
+  });
   const crf = options.crf ? createDenseCrfPool() : null;
-  await mkdir(options.out, { recursive: true });
   const started = performance.now();
   let done = 0;
   let skipped = 0;
@@ -95,16 +99,27 @@ async function openWeights({ weights: path, preset, strict }: PredictCommandOpti
   network: AuxSegNet;
   config: NetworkConfig;
   recipe: Recipe;
+  trainedLongSidePx?: number;
   leftOut?: string | null;
 }> {
   const weights = await readWeightsFile(path);
   if (weights.metadata['format'] === 'auxseg') {
     const { network, metadata } = networkFromWeights(weights, path);
-    const own = metadata.network.backbone.name;
-    const presetOf: PresetName = own === 'mobilenetv2' ? 'mobilenet' : own === 'tiny' ? 'tiny' : preset;
-    return { network, config: metadata.network, recipe: resolveRecipe({ preset: presetOf }) };
+    const own = { resnet38: 'official', mobilenetv2: 'mobilenet', tiny: 'tiny' } as const;
+    return {
+      network,
+      config: metadata.network,
+      recipe: resolveRecipe({ preset: own[metadata.network.backbone.name] }),
+      trainedLongSidePx: metadata.longSidePx,
+    };
   }
   const recipe = resolveRecipe({ preset });
+  const backbone = recipe.network.backbone.name;
+  if (backbone !== 'resnet38') {
+    throw new CliUsageError(
+      `Expected --preset official or paper for ${path}, which does not say what network it is of and is read as the authors' ResNet-38; got --preset ${preset}, whose backbone is ${backbone}.`,
+    );
+  }
   const made = networkFromOfficialTensors(weights.tensors, recipe.network, { source: path, strict });
   return { ...made, recipe, leftOut: describeLoadReport(made.report) };
 }

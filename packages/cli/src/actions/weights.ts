@@ -73,7 +73,11 @@ export async function convert(
       `Expected tensors of ResNet-38 such as conv1a_weight in ${input}, found ${[...tensors.keys()].slice(0, 4).join(', ') || 'none'}; --keep-names converts them as they are.`,
     );
   }
-  const bytes = write(renamed);
+  // Kept names are of use with what the file says about its network, which only safetensors has room for.
+  const bytes =
+    keep && format === 'safetensors' && extension === 'safetensors'
+      ? writeSafetensors(renamed, metadata)
+      : write(renamed);
   await writeFileAtomic(output, bytes);
   const leftOut = tensors.size - renamed.size;
   terminal.printJson({ input, format, output, tensors: renamed.size, leftOut, bytes: bytes.length });
@@ -126,7 +130,7 @@ export async function verify(options: VerifyOptions): Promise<void> {
   const gradientTolerance = toleranceOf('--gradient-tolerance', options.gradientTolerance);
   const backend = await useBackend((options.backend ?? 'auto') as 'auto');
   terminal.note(`backend ${backend.name}: ${backend.reason}`);
-  const { report, ...result } = verifyWeights({
+  const { report, notCompared, ...result } = verifyWeights({
     weights: await readTensorFile(options.weights),
     reference: await readTensorFile(options.reference),
     gradients: options.gradients === undefined ? null : await readTensorFile(options.gradients),
@@ -136,6 +140,8 @@ export async function verify(options: VerifyOptions): Promise<void> {
   });
   const leftOut = describeLoadReport(report);
   if (leftOut !== null) terminal.note(leftOut);
+  if (notCompared.length > 0)
+    terminal.note(`not compared, for want of a counterpart: ${notCompared.join(', ')}`);
   const worstOutput = Math.max(...Object.values(result.outputs), result.losses ?? 0);
   const ok = worstOutput <= tolerance && (result.gradients?.worst.relNormError ?? 0) <= gradientTolerance;
   terminal.printJson(result);

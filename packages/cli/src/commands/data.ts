@@ -97,7 +97,7 @@ export function addDataCommands(program: Command, signal: AbortSignal): void {
     .option('--weights <file>', 'prediction: model.safetensors that a stage of a run wrote')
     .option(
       '--long-side <px>',
-      'prediction: working resolution, 0 = keep (default: the preset of the network)',
+      'prediction: working resolution, 0 = keep (default: what the network was trained with)',
       wholeNumber(0),
     )
     .option('--backend <name>', 'prediction: backend (default: auto)')
