@@ -3,7 +3,7 @@ import { useBackend } from '@auxseg/runtime';
 import { beforeAll, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { argmaxLabels, imageToTensor, predictHeads, predictSegmentation, workingSize } from './inference.js';
-import { createNetworkFromConfig } from './network.js';
+import { backboneFromConfig, createClassifier, createNetworkFromConfig } from './network.js';
 import { resolveRecipe } from './recipe.js';
 
 beforeAll(async () => {
@@ -39,6 +39,14 @@ test('imageToTensor normalises as the two schemes say', () => {
   [1, 128 / 127.5 - 1, -1].forEach((expected, i) => {
     expect(values('mobilenet')[i]).toBeCloseTo(expected, 6);
   });
+});
+
+test('a network without the head, such as the classifier, is refused with the remedy', () => {
+  const { backbone } = resolveRecipe({ preset: 'tiny' }).network;
+  const classifier = createClassifier({ backbone: backboneFromConfig(backbone), numClasses: 2 });
+  expect(() => predictSegmentation(classifier, picture(16, 16), { normalization: 'imagenet' })).toThrow(
+    /output refinedSegmentation, got one with classification, cam; take the model\.safetensors/,
+  );
 });
 
 test("probabilities at the image's size; both heads at once equal one by one; no tensor is left behind", () => {

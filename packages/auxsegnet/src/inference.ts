@@ -65,7 +65,7 @@ export interface SegmentationScores {
 
 /**
  * Predicts one image: softmax of the segmentation logits, upsampled bilinearly to the image, joined over scales and
- * flip (method facts, section 6).
+ * flip (method facts, section 6). Throws AuxSegNetError BAD_WEIGHTS for a network without that head (the stage-0 classifier).
  */
 export function predictSegmentation(
   network: AuxSegNet,
@@ -87,6 +87,7 @@ export function predictHeads<H extends 'initial' | 'refined'>(
   const outputs = heads.map((head) =>
     head === 'refined' ? ('refinedSegmentation' as const) : ('initialSegmentation' as const),
   );
+  for (const output of outputs) requireOutput(network, output);
   const planar = tf.tidy(() => {
     const views: tf.Tensor4D[][] = heads.map(() => []);
     for (const scale of scales) {
@@ -122,6 +123,15 @@ export function predictHeads<H extends 'initial' | 'refined'>(
   return result;
 }
 
+function requireOutput(network: AuxSegNet, output: AuxSegNet['outputs'][number]): void {
+  if (network.outputs.includes(output)) return;
+  throw new AuxSegNetError(
+    'BAD_WEIGHTS',
+    `Expected a network with the output ${output}, got one with ${network.outputs.join(', ')}; take the model.safetensors of a stage, not the classifier.`,
+    { outputs: network.outputs },
+  );
+}
+
 function join(views: tf.Tensor4D[], fusion: 'mean' | 'max'): tf.Tensor {
   if (views.length === 1) return views[0];
   return fusion === 'mean'
@@ -147,13 +157,7 @@ export function predictSaliency(
   { normalization, longSidePx = 0, head = 'refined' }: PredictSaliencyOptions,
 ): ScoreMap {
   const output = head === 'refined' ? 'refinedSaliency' : 'initialSaliency';
-  if (!network.outputs.includes(output)) {
-    throw new AuxSegNetError(
-      'BAD_WEIGHTS',
-      `Expected a network with the output ${output}, got one with ${network.outputs.join(', ')}; take the model.safetensors of a stage, not the classifier.`,
-      { outputs: network.outputs },
-    );
-  }
+  requireOutput(network, output);
   const { width, height } = image;
   const { values, size } = tf.tidy(() => {
     const input = imageToTensor(image, workingSize(image, longSidePx), normalization);
