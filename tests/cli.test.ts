@@ -152,6 +152,18 @@ describe('evaluate', () => {
     expect(compare.high).toBeGreaterThanOrEqual(compare.difference);
   });
 
+  test.each([
+    ['--map', ''],
+    ['--map', '0,,1'],
+    ['--map', '0,1,1'],
+    ['--seed', 'x'],
+    ['--samples', '0'],
+  ])('%s %s is wrong use', (option, value) => {
+    const { status, stdout, stderr } = evaluate('--compare', at('other'), `${option}=${value}`);
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(option);
+  });
+
   test('a missing prediction, a mask of another size, a value beyond the classes', () => {
     writeFileSync(at('list2.txt'), 'a\nzebra\n');
     expect(evaluate('--list', at('list2.txt')).stderr).toMatch(/image zebra.*predict the whole list/s);
