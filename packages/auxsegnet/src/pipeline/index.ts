@@ -11,6 +11,7 @@ export {
   type RunState,
   recipeDifferences,
   type StepState,
+  storageError,
 } from './run-directory.js';
 export { type PipelineStep, pipelineSteps, runPipeline } from './run-pipeline.js';
 export type { ScoredImages } from './scored-images.js';
