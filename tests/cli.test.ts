@@ -311,8 +311,15 @@ stages: 1
   });
 
   test('initial weights that are missing, and of another network', () => {
-    const { stderr } = run(data, '--set', 'network.backbone.weights=nowhere.safetensors');
-    expect(stderr).toMatch(/'nowhere\.safetensors' in one of/);
+    // Looked for before any work, so that the remedy, another path, is not another recipe than that of the work done.
+    for (const name of ['nowhere', 'elsewhere']) {
+      const weights = `network.backbone.weights=${name}.safetensors`;
+      const { stderr } = run(data, '--out', at('runs', 'no-weights'), '--set', weights);
+      expect(stderr).toMatch(
+        new RegExp(`'${name}\\.safetensors' in one of.*--set network.backbone.weights=PATH`),
+      );
+      expect(stderr).not.toMatch(/> saliency/);
+    }
   });
 });
 

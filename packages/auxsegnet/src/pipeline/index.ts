@@ -1,3 +1,4 @@
+export { claimRunDirectory } from './claim-run-directory.js';
 export type { PipelineContext, PipelineEvent } from './context.js';
 export { createNetworkSaliency, type NetworkSaliencyOptions } from './create-network-saliency.js';
 export { confusionByImage, type EvaluationInput, scorePseudoLabels, sumConfusion } from './evaluate.js';

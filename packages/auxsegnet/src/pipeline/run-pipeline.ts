@@ -2,7 +2,7 @@ import { disposeModel } from '@auxseg/runtime';
 import { argmaxLabels, predictSegmentation } from '../inference.js';
 import { branchModel, branchPredictions, predictBranchRound, trainBranchRound } from './branch.js';
 import { forEachImage, type PipelineContext, throwIfAborted } from './context.js';
-import { createInitialNetwork, loadNetworkFile, networkConfigOf } from './network-files.js';
+import { createInitialNetwork, findFile, loadNetworkFile, networkConfigOf } from './network-files.js';
 import { makePictures } from './pictures.js';
 import { scoreNetwork, scoreValidation, writePrediction } from './predictions.js';
 import { lanesOf, predictValidation, refineWithCrf, trainStage, updateStageLabels } from './stage.js';
@@ -86,6 +86,7 @@ export async function runPipeline(
   { until, only }: { until?: string; only?: (step: string) => boolean } = {},
 ): Promise<Summary> {
   const { directory } = context;
+  if (directory.state!.steps.length === 0) await findRecipeFiles(context);
   for (const step of pipelineSteps(context)) {
     if (only && !only(step.name)) continue;
     throwIfAborted(context);
@@ -119,6 +120,18 @@ export async function runPipeline(
     if (step.name === until) break;
   }
   return writeSummary(context);
+}
+
+/** Before any work, because the remedy for a missing file may change the recipe, which then is that of the work done. */
+async function findRecipeFiles({ recipe, searchPaths }: PipelineContext): Promise<void> {
+  const { saliency, network, classifier } = recipe;
+  const files = {
+    'network.backbone.weights': network.backbone.weights,
+    'classifier.weights': classifier.weights,
+    'saliency.weights': saliency.source === 'prediction' ? saliency.weights : undefined,
+  };
+  for (const [setting, file] of Object.entries(files))
+    if (file !== undefined) await findFile(file, searchPaths, setting);
 }
 
 async function evaluateStage(context: PipelineContext, stage: number, step: string): Promise<string> {
