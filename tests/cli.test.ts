@@ -310,6 +310,13 @@ stages: 1
     expect(stderr).toMatch(/labels-0: .*not scored: no masks.*predict: .*not scored: no masks/s);
   });
 
+  test('a batch of more images than there are, before any work', () => {
+    const { status, stderr } = run(data, '--set', 'train.batchSize=7');
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/got 6 images for train\.batchSize 7; .*--set train\.batchSize=6/);
+    expect(stderr).not.toMatch(/> saliency/);
+  });
+
   test('initial weights that are missing, and of another network', () => {
     // Looked for before any work, so that the remedy, another path, is not another recipe than that of the work done.
     for (const name of ['nowhere', 'elsewhere']) {
