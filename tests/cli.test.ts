@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { claimRunDirectory } from '@auxseg/auxsegnet/pipeline';
 import { writeIndexedPng } from '@auxseg/formats';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
@@ -300,6 +301,14 @@ stages: 1
     mkdirSync(at('locked'));
     chmodSync(at('locked'), 0o500);
     expect(auxseg('run', recipe, '--data', data, '--out', at('locked', 'run')).stderr).toMatch(/EACCES/);
+  });
+
+  test('a run directory in which another process is at work', async () => {
+    const release = await claimRunDirectory(at('runs', 'claimed'));
+    const { status, stderr } = run(data, '--out', at('runs', 'claimed'));
+    await release();
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/alone in .*claimed, but another auxseg is at work there; .*another --out/);
   });
 
   test('masks are optional: without any a run trains and says that it is not scored', () => {
