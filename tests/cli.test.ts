@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { claimRunDirectory } from '@auxseg/auxsegnet/pipeline';
 import { writeIndexedPng } from '@auxseg/formats';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
@@ -172,6 +173,18 @@ describe('evaluate', () => {
     expect(compare.high).toBeGreaterThanOrEqual(compare.difference);
   });
 
+  test.each([
+    ['--map', ''],
+    ['--map', '0,,1'],
+    ['--map', '0,1,1'],
+    ['--seed', 'x'],
+    ['--samples', '0'],
+  ])('%s %s is wrong use', (option, value) => {
+    const { status, stdout, stderr } = evaluate('--compare', at('other'), `${option}=${value}`);
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(option);
+  });
+
   test('a missing prediction, a mask of another size, a value beyond the classes', () => {
     writeFileSync(at('list2.txt'), 'a\nzebra\n');
     expect(evaluate('--list', at('list2.txt')).stderr).toMatch(/image zebra.*predict the whole list/s);
@@ -310,6 +323,14 @@ stages: 1
     expect(auxseg('run', recipe, '--data', data, '--out', at('locked', 'run')).stderr).toMatch(/EACCES/);
   });
 
+  test('a run directory in which another process is at work', async () => {
+    const release = await claimRunDirectory(at('runs', 'claimed'));
+    const { status, stderr } = run(data, '--out', at('runs', 'claimed'));
+    await release();
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/alone in .*claimed, but another auxseg is at work there; .*another --out/);
+  });
+
   test('masks are optional: without any a run trains and says that it is not scored', () => {
     const root = spoilt('no-masks', (copy) => rmSync(join(copy, 'SegmentationClass'), { recursive: true }));
     const { status, stderr } = run(root);
@@ -318,9 +339,23 @@ stages: 1
     expect(stderr).toMatch(/labels-0: .*not scored: no masks.*predict: .*not scored: no masks/s);
   });
 
+  test('a batch of more images than there are, before any work', () => {
+    const { status, stderr } = run(data, '--set', 'train.batchSize=7');
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/got 6 images for train\.batchSize 7; .*--set train\.batchSize=6/);
+    expect(stderr).not.toMatch(/> saliency/);
+  });
+
   test('initial weights that are missing, and of another network', () => {
-    const { stderr } = run(data, '--set', 'network.backbone.weights=nowhere.safetensors');
-    expect(stderr).toMatch(/'nowhere\.safetensors' in one of/);
+    // Looked for before any work, so that the remedy, another path, is not another recipe than that of the work done.
+    for (const name of ['nowhere', 'elsewhere']) {
+      const weights = `network.backbone.weights=${name}.safetensors`;
+      const { stderr } = run(data, '--out', at('runs', 'no-weights'), '--set', weights);
+      expect(stderr).toMatch(
+        new RegExp(`'${name}\\.safetensors' in one of.*--set network.backbone.weights=PATH`),
+      );
+      expect(stderr).not.toMatch(/> saliency/);
+    }
   });
 });
 

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readNpy, writeNpy, writeRgbPng } from '@auxseg/formats';
+import { readIndexedPng, readNpy, writeIndexedPng, writeNpy, writeRgbPng } from '@auxseg/formats';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 
 const [width, height, labels] = [24, 17, 3];
@@ -54,6 +54,35 @@ test('a folder, with preset and workers', () => {
   expect(status).toBe(0);
   expect(JSON.parse(stdout)).toMatchObject({ images: 2 });
   expect(readdirSync(at('maps')).sort()).toEqual(['a.png', 'b.png']);
+});
+
+test('a label map becomes a label map, also with one class in it', () => {
+  const data = Uint8Array.from({ length: width * height }, (_, i) => (i % width < 12 ? 0 : 1));
+  writeFileSync(at('map.png'), writeIndexedPng({ width, height, data }));
+  const maps = ['--image', at('images', 'a.png'), '--maps', at('map.png')];
+  expect(crf(...maps, '--out', at('out.png'), '--iterations', '0').status).toBe(0);
+  expect([...readIndexedPng(readFileSync(at('out.png'))).data]).toEqual([...data]);
+
+  expect(crf(...maps, '--out', at('out.png'), '--gt-prob', 'abc')).toMatchObject({ status: 2 });
+  // As energies it would be read as probabilities.
+  const energies = crf('--image', at('images', 'a.png'), '--unary', at('map.png'), '--out', at('q.npy'));
+  expect(energies).toMatchObject({ status: 2 });
+  expect(energies.stderr).toMatch(/energies in \.npy.*map\.png.*--probabilities.*--maps/);
+});
+
+test('64-bit integers are numbers; a PNG has room for 256 labels; an output that cannot be', () => {
+  const input = (n: number) => {
+    const [shape, array] = [[n, height, width], new BigInt64Array(n * width * height)];
+    writeFileSync(at('integers.npy'), writeNpy({ dtype: 'int64', shape, data: array }));
+    return ['--image', at('images', 'a.png'), '--unary', at('integers.npy'), '--out'];
+  };
+  expect(crf(...input(3), at('q.npy')).status).toBe(0);
+  const under = crf(...input(3), at('q.npy', 'q.npy'));
+  expect(under).toMatchObject({ status: 1 });
+  expect(under.stderr).toMatch(/Expected to write .*q\.npy.*choose another --out/);
+  const many = crf(...input(300), at('labels.png'));
+  expect(many).toMatchObject({ status: 2 });
+  expect(many.stderr).toMatch(/at most 256 labels.*got 300/);
 });
 
 test('a bad value names its file and place; wrong use is exit code 2', () => {

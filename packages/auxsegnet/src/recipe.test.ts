@@ -69,6 +69,21 @@ describe('resolveRecipe', () => {
   });
 });
 
+test('a branch of a stage that the recipe has not, or of a name that is taken, is found before the run', () => {
+  const branch = { name: 'a', compareWithStage: 1 };
+  const of = (...branches: object[]) => ({ preset: 'tiny', stages: 1, branches });
+  expect(problem(of({ ...branch, fromStage: 5 })).message).toMatch(
+    /'branches\.0\.fromStage': Expected a stage of this recipe, 0 to 1, got 5/,
+  );
+  expect(problem(of(branch, { ...branch, name: 'b', labelsOfStage: 2 })).message).toMatch(
+    /'branches\.1\.labelsOfStage': .*0 to 1, got 2/,
+  );
+  expect(problem(of(branch, branch)).message).toMatch(/'branches\.1\.name'/);
+  // Later stages to compare with may be left out, for a short run of a long recipe.
+  expect(resolveRecipe(of({ ...branch, compareWithStage: 3 })).branches).toHaveLength(1);
+  expect(problem({ preset: 'tiny' }, ['train.scale=[2,1]']).message).toMatch(/'train\.scale': .*smallest/);
+});
+
 test('mergeDeep merges objects and replaces arrays', () => {
   expect(mergeDeep({ a: { b: 1, c: [1, 2] }, d: 1 }, { a: { c: [3] } })).toEqual({
     a: { b: 1, c: [3] },

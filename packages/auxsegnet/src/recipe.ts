@@ -4,7 +4,9 @@ import { networkConfigSchema } from './network-config.js';
 import { type PresetName, presetNames, presets } from './presets.js';
 
 const fraction = z.number().min(0).max(1);
-const range = z.tuple([z.number().positive(), z.number().positive()]);
+const range = z
+  .tuple([z.number().positive(), z.number().positive().max(100)])
+  .refine(([smallest, largest]) => smallest <= largest, 'Expected the smallest value before the largest');
 
 const datasetSchema = z.strictObject({
   kind: z.enum(['voc', 'folder', 'synthetic', 'coco']),
@@ -137,8 +139,7 @@ const branchSchema = z.strictObject({
   compareWithStage: z.int().min(0),
 });
 
-/** A recipe: everything that a run needs besides the data; `run` writes it, resolved, to config.yaml. */
-export const recipeSchema = z.strictObject({
+const recipeFields = z.strictObject({
   name: z.string().default('run'),
   preset: z.enum(presetNames),
   seed: z.int().default(1),
@@ -197,6 +198,19 @@ export const recipeSchema = z.strictObject({
   }),
   branches: z.array(branchSchema).default([]),
   pictures: z.int().min(0).default(6),
+});
+
+/** A recipe: everything that a run needs besides the data; `run` writes it, resolved, to config.yaml. */
+export const recipeSchema = recipeFields.superRefine(({ stages, branches }, context) => {
+  // Found here, and not by the branch when the whole run lies behind it.
+  branches.forEach((branch, index) => {
+    const complain = (key: keyof typeof branch, message: string) =>
+      context.addIssue({ code: 'custom', path: ['branches', index, key], message });
+    for (const key of ['fromStage', 'labelsOfStage'] as const)
+      if (branch[key] > stages) complain(key, `Expected a stage of this recipe, 0 to ${stages}`);
+    if (branches.findIndex(({ name }) => name === branch.name) < index)
+      complain('name', 'Expected a name that no branch before it has');
+  });
 });
 
 export type Recipe = z.infer<typeof recipeSchema>;

@@ -59,6 +59,8 @@ const bad: [string, Record<string, unknown>, RegExp][] = [
   ['tiny sigma', { gaussian: { sxy: 1e-6, compat: 3 } }, /at least/],
   ['no compat', { gaussian: { sxy: 3 } }, /gaussian\.compat/],
   ['compat NaN', { gaussian: { sxy: 3, compat: Number.NaN } }, /finite/],
+  ['compat beyond float32', { gaussian: { sxy: 3, compat: 1e300 } }, /at most 1e\+30.*got 1e\+300/],
+  ['a matrix that overflows', { gaussian: { sxy: 3, compat: new Array(9).fill(1e38) } }, /1e\+38 at index 0/],
   ['a matrix of the wrong size', { gaussian: { sxy: 3, compat: [1, 2, 3, 4] } }, /3 values.*9 values/],
   ['a matrix with NaN', { gaussian: { sxy: 3, compat: new Array(9).fill(Number.NaN) } }, /index 0/],
   [

@@ -86,6 +86,10 @@ describe('results', () => {
     await pool.infer(one);
     expect((one.unary as Float32Array).length).toBe(600);
     expect((one.image as Uint8Array).length).toBe(600);
+    // A Buffer, as image decoders in Node give it, is a Uint8Array whose slice() shares memory.
+    const image = Buffer.alloc(600, 9);
+    await pool.infer({ ...one, image });
+    expect(image.equals(Buffer.alloc(600, 9))).toBe(true);
   });
 
   test('inferAll keeps the order and takes problems only as needed', async () => {
@@ -152,6 +156,11 @@ describe('failures', () => {
     await expect(pool.infer(small(7))).rejects.toMatchObject({ code: 'queue-full' });
     expect((await Promise.all(calls)).map((q) => q[0])).toEqual([4, 5, 6]);
     expect((await pool.infer(small(8)))[0]).toBe(8);
+  });
+
+  test('a limit longer than timers count, such as Infinity, does not fire at once', async () => {
+    const pool = open({ workers: 1, timeoutMs: Number.POSITIVE_INFINITY, workerUrl: unruly });
+    expect((await pool.infer(small(4)))[0]).toBe(4);
   });
 
   test('bad options of the pool itself', () => {

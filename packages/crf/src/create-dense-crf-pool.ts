@@ -59,6 +59,9 @@ export interface DenseCrfPool {
 /** A worker that has not even started after this long does not count as busy but as failed. */
 const startLimitMs = 30_000;
 
+/** Timers count in 32 bits and fire at once beyond them: longer limits, such as Infinity, mean this one, 24 days. */
+const longestTimerMs = 2 ** 31 - 1;
+
 interface Task {
   readonly output: PoolOutput;
   readonly options: DenseCrfOptions;
@@ -104,12 +107,11 @@ class WorkerPool implements DenseCrfPool {
   constructor(options: CreateDenseCrfPoolOptions) {
     this.workers = positiveInteger(options.workers ?? availableWorkers(), 'workers');
     this.#maxQueue = positiveInteger(options.maxQueue ?? 1024, 'maxQueue');
-    this.#timeoutMs = options.timeoutMs ?? 120_000;
-    if (!(this.#timeoutMs > 0)) {
-      throw new DenseCrfError('bad-option', `Expected timeoutMs > 0, got ${this.#timeoutMs}.`, {
-        timeoutMs: this.#timeoutMs,
-      });
+    const { timeoutMs = 120_000 } = options;
+    if (!(timeoutMs > 0)) {
+      throw new DenseCrfError('bad-option', `Expected timeoutMs > 0, got ${timeoutMs}.`, { timeoutMs });
     }
+    this.#timeoutMs = Math.min(timeoutMs, longestTimerMs);
     const { implementation = 'auto', skipLabels = true } = options;
     this.#setup = { kind: 'setup', implementation, skipLabels };
     this.#workerUrl = options.workerUrl;
@@ -316,19 +318,24 @@ function timeoutError(timeoutMs: number): DenseCrfError {
   );
 }
 
-/** Copies the large arrays into buffers that can be handed over without another copy. */
+/**
+ * Copies the large arrays into buffers that can be handed over without another copy. Not by slice(): that of Node's
+ * Buffer, which an image may be, shares the memory, and the caller's bytes would be gone.
+ */
 function copyInputs(given: DenseCrfOptions): { options: DenseCrfOptions; transfer: ArrayBuffer[] } {
   const transfer: ArrayBuffer[] = [];
-  const copy = <T extends Float32Array | Uint8Array | Uint8ClampedArray>(
-    values: T | undefined,
-  ): T | undefined => {
-    if (values == null) return undefined;
-    const copied = values.slice() as T;
+  const keep = <T extends Float32Array | Uint8Array>(copied: T): T => {
     transfer.push(copied.buffer as ArrayBuffer);
     return copied;
   };
+  const floats = (values: Float32Array | undefined) => values && keep(new Float32Array(values));
   const { unary, probabilities, image, ...rest } = given;
-  const options = { ...rest, unary: copy(unary), probabilities: copy(probabilities), image: copy(image) };
+  const options = {
+    ...rest,
+    unary: floats(unary),
+    probabilities: floats(probabilities),
+    image: image && keep(new Uint8Array(image)),
+  };
   return { options, transfer };
 }
 

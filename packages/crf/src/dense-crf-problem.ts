@@ -46,6 +46,9 @@ const maxValues = 2 ** 28;
  */
 const maxFeature = 20_000;
 
+/** Weights beyond this overflow float32 in the sums of messages, and Q would be NaN. */
+const maxCompat = 1e30;
+
 const normalizations: readonly Normalization[] = ['none', 'before', 'after', 'symmetric'];
 
 function fail(message: string, details: Record<string, unknown>): never {
@@ -98,7 +101,11 @@ function compatibility(
   labels: number,
 ): { potts: number | null; matrix: Float32Array | null } {
   if (typeof value === 'number') {
-    if (!Number.isFinite(value)) fail(`Expected ${name} to be finite, got ${value}.`, { [name]: value });
+    if (!(Math.abs(value) <= maxCompat)) {
+      fail(`Expected ${name} to be finite, at most ${maxCompat} either way, got ${value}.`, {
+        [name]: value,
+      });
+    }
     return { potts: Math.fround(value), matrix: null };
   }
   const length = value == null ? -1 : value.length;
@@ -111,11 +118,11 @@ function compatibility(
   }
   const matrix = new Float32Array(labels * labels);
   for (let i = 0; i < length; i++) {
-    if (!Number.isFinite(value[i])) {
-      fail(`Expected ${name} to hold finite numbers, got ${value[i]} at index ${i}.`, {
-        [name]: value[i],
-        index: i,
-      });
+    if (!(Math.abs(value[i]) <= maxCompat)) {
+      fail(
+        `Expected ${name} to hold finite numbers, at most ${maxCompat} either way, got ${value[i]} at index ${i}.`,
+        { [name]: value[i], index: i },
+      );
     }
   }
   if (length === labels) {

@@ -42,6 +42,10 @@ describe('a finished run', () => {
     expect(page).not.toMatch(/url\(|@import|https?:\/\/(?!www\.w3\.org\/2000\/svg)/);
   });
 
+  test('breaks class names that are longer than their place, in which they would push the numbers off the page', () => {
+    expect(page).toMatch(/\.chip \{[^}]*max-width: [^}]*overflow-wrap: anywhere/);
+  });
+
   test('has a table of the pseudo labels and one of the validation scores', () => {
     expect(rows(document, '#pseudo-labels table')).toEqual([
       ['0', '85.6', '42.9', '40.6', '31.0', '0.142', '0.710'],

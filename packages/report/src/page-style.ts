@@ -52,8 +52,8 @@ section { padding: 3rem 0 0 }
 .figure span, .figure small { font-size: .84rem; color: var(--soft); line-height: 1.4 }
 .figure strong { font: 600 2rem/1.2 var(--serif); font-variant-numeric: lining-nums tabular-nums }
 .chips { display: flex; flex-wrap: wrap; gap: .4rem 1rem; margin: 1.4rem 0 0 }
-.chip { display: inline-flex; align-items: center; gap: .4rem; font-size: .86rem; font-weight: 400; white-space: nowrap }
-.chip i { width: .85em; height: .85em; border-radius: 3px; box-shadow: inset 0 0 0 1px rgb(128 128 128 / .45) }
+.chip { display: inline-flex; align-items: center; gap: .4rem; font-size: .86rem; font-weight: 400; width: max-content; max-width: min(20rem, 70vw); overflow-wrap: anywhere }
+.chip i { flex: none; width: .85em; height: .85em; border-radius: 3px; box-shadow: inset 0 0 0 1px rgb(128 128 128 / .45) }
 .chip i.ignore { background: repeating-linear-gradient(135deg, #e2e2dc 0 3px, #969692 3px 6px) }
 .split { display: grid; grid-template-columns: minmax(0, 1.15fr) minmax(0, 1fr); gap: 1.5rem 2rem; align-items: center }
 .chart { margin: 0; padding: 1rem 1.1rem .6rem; background: var(--card); border: 1px solid var(--line); border-radius: 14px }

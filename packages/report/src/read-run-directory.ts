@@ -25,7 +25,7 @@ export async function readRunDirectory(
   if (config === null && state === null && logText === null && summary === null) {
     throw new ReportError(
       'NOT_A_RUN_DIRECTORY',
-      `Expected a run directory (config.yaml, state.json, log.jsonl or summary.json) at ${directory}, came a folder with none of them; pass the folder given to --out of the run.`,
+      `Expected a run directory (config.yaml, state.json, log.jsonl or summary.json) at ${directory}, found none of them; pass the folder given to --out of the run.`,
       { directory },
     );
   }

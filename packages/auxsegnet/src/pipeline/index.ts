@@ -1,3 +1,4 @@
+export { claimRunDirectory } from './claim-run-directory.js';
 export type { PipelineContext, PipelineEvent } from './context.js';
 export { createNetworkSaliency, type NetworkSaliencyOptions } from './create-network-saliency.js';
 export { confusionByImage, type EvaluationInput, scorePseudoLabels, sumConfusion } from './evaluate.js';
@@ -11,6 +12,7 @@ export {
   type RunState,
   recipeDifferences,
   type StepState,
+  storageError,
 } from './run-directory.js';
 export { type PipelineStep, pipelineSteps, runPipeline } from './run-pipeline.js';
 export type { ScoredImages } from './scored-images.js';

@@ -131,7 +131,7 @@ export function recipeDifferences(a: unknown, b: unknown, prefix = ''): string[]
   );
 }
 
-/** Opens or creates a run directory and checks that it belongs to this recipe. */
+/** Opens or creates a run directory and checks that it belongs to this recipe; one in which no step has begun takes any. */
 export async function openRunDirectory(
   root: string,
   start: { recipe: Recipe; configText: string; classes: readonly string[]; backend: string },
@@ -140,8 +140,8 @@ export async function openRunDirectory(
   await mkdir(root, { recursive: true }).catch((cause) => {
     throw storageError(root, cause);
   });
-  if (await directory.has('state.json')) {
-    const state = await directory.readJson<RunState>('state.json');
+  const state = (await directory.has('state.json')) ? await directory.readJson<RunState>('state.json') : null;
+  if (state !== null && state.steps.length > 0) {
     // Settings that came into being after that run stand at their defaults.
     const earlier = resolveRecipe(state.recipe, { source: `the recipe in ${directory.path('state.json')}` });
     const differences = recipeDifferences(earlier, start.recipe);

@@ -1,8 +1,9 @@
 import { disposeModel } from '@auxseg/runtime';
+import { AuxSegNetError } from '../auxsegnet-error.js';
 import { argmaxLabels, predictSegmentation } from '../inference.js';
 import { branchModel, branchPredictions, predictBranchRound, trainBranchRound } from './branch.js';
 import { forEachImage, type PipelineContext, throwIfAborted } from './context.js';
-import { createInitialNetwork, loadNetworkFile, networkConfigOf } from './network-files.js';
+import { createInitialNetwork, findFile, loadNetworkFile, networkConfigOf } from './network-files.js';
 import { makePictures } from './pictures.js';
 import { scoreNetwork, scoreValidation, writePrediction } from './predictions.js';
 import { lanesOf, predictValidation, refineWithCrf, trainStage, updateStageLabels } from './stage.js';
@@ -86,6 +87,7 @@ export async function runPipeline(
   { until, only }: { until?: string; only?: (step: string) => boolean } = {},
 ): Promise<Summary> {
   const { directory } = context;
+  if (directory.state!.steps.length === 0) await checkBeforeWork(context);
   for (const step of pipelineSteps(context)) {
     if (only && !only(step.name)) continue;
     throwIfAborted(context);
@@ -119,6 +121,32 @@ export async function runPipeline(
     if (step.name === until) break;
   }
   return writeSummary(context);
+}
+
+/** What would fail in a later step. Before any work, because the remedy may change the recipe, which then is that of the work done. */
+async function checkBeforeWork({ recipe, searchPaths, train }: PipelineContext): Promise<void> {
+  const { saliency, network, classifier } = recipe;
+  const files = {
+    'network.backbone.weights': network.backbone.weights,
+    'classifier.weights': classifier.weights,
+    'saliency.weights': saliency.source === 'prediction' ? saliency.weights : undefined,
+  };
+  for (const [setting, file] of Object.entries(files))
+    if (file !== undefined) await findFile(file, searchPaths, setting);
+  const trainings = [
+    ...(classifier.weights === undefined ? ['classifier' as const] : []),
+    ...(recipe.stages > 0 || recipe.branches.length > 0 ? ['train' as const] : []),
+  ];
+  for (const training of trainings) {
+    const { batchSize } = recipe[training];
+    const images = train.ids.length;
+    if (batchSize > images)
+      throw new AuxSegNetError(
+        'BAD_RECIPE',
+        `Expected at least one batch of training images, got ${images} images for ${training}.batchSize ${batchSize}; give more images, or --set ${training}.batchSize=${images}.`,
+        { training, batchSize, images },
+      );
+  }
 }
 
 async function evaluateStage(context: PipelineContext, stage: number, step: string): Promise<string> {

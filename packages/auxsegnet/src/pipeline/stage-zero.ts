@@ -69,7 +69,7 @@ export async function trainClassifier(context: PipelineContext): Promise<string>
 /** Puts a classifier that others trained where the trained one would be. */
 async function takeClassifier(context: PipelineContext, network: AuxSegNet): Promise<string> {
   const { recipe, directory, searchPaths } = context;
-  const path = await findFile(recipe.classifier.weights!, searchPaths);
+  const path = await findFile(recipe.classifier.weights!, searchPaths, 'classifier.weights');
   const { unexpected } = loadClassifierStateDict(network.model, await readTensorFile(path), { source: path });
   const metadata = weightsMetadata(context, classifierConfigOf(recipe), 'classifier');
   await directory.write('stage-0/classifier.safetensors', encodeModel(network.model, metadata));

@@ -1,5 +1,5 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { basename, dirname, extname, join } from 'node:path';
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
 import { createDenseCrfPool, type DenseCrfPool, presets, unaryFromLabels } from '@auxseg/crf';
 import { mapConcurrently, readImage } from '@auxseg/datasets';
 import {
@@ -13,6 +13,7 @@ import {
 } from '@auxseg/formats';
 import { CliUsageError } from '../cli-error.js';
 import type { Terminal } from '../terminal.js';
+import { writeOutput } from '../write-output.js';
 
 /** Options of `auxseg crf`. */
 export interface CrfOptions {
@@ -49,6 +50,9 @@ export async function listTasks(options: CrfOptions): Promise<CrfTask[]> {
   wholeNumber(options.iterations, '--iterations', 0);
   wholeNumber(options.workers, '--workers', 1);
   wholeNumber(options.labels, '--labels', 2);
+  const gtProb = Number(options.gtProb);
+  if (!(gtProb > 0 && gtProb < 1))
+    throw new CliUsageError(`Expected --gt-prob to be a number between 0 and 1, got '${options.gtProb}'.`);
   if ((options.image === undefined) === (options.images === undefined)) {
     throw new CliUsageError('Expected either --image FILE or --images DIR.');
   }
@@ -143,8 +147,7 @@ async function runTask(task: CrfTask, options: CrfOptions, pool: DenseCrfPool): 
     height: image.height,
     image: image.data,
   });
-  await mkdir(dirname(task.output), { recursive: true });
-  await writeFile(task.output, encode(q, problem.labels, image, task.output));
+  await writeOutput(task.output, encode(q, problem.labels, image, task.output, options.maps !== undefined));
 }
 
 async function readProblem(
@@ -173,6 +176,10 @@ async function readProblem(
     return { labels, unary: unaryFromLabels(map.data, { labels, gtProb: Number(options.gtProb) }) };
   }
   if (path.endsWith('.png')) {
+    if (options.unary !== undefined)
+      throw new CliUsageError(
+        `Expected energies in .npy files with --unary, got ${path}; a grey PNG of the foreground is --probabilities, a label map --maps.`,
+      );
     const grey = readGrayPng(bytes);
     check([2, grey.height, grey.width]);
     const probabilities = new Float32Array(2 * width * height);
@@ -184,16 +191,28 @@ async function readProblem(
   }
   const array = readNpy(bytes);
   check(array.shape);
-  const data = Float32Array.from(array.data as Float32Array);
+  // Number: 64-bit integers come as BigInt.
+  const data = Float32Array.from(array.data as Float32Array, Number);
   return options.unary !== undefined
     ? { labels: array.shape[0], unary: data }
     : { labels: array.shape[0], probabilities: data };
 }
 
-function encode(q: Float32Array, labels: number, { width, height }: RgbImage, path: string): Uint8Array {
+/** Label maps stay label maps, also those with two labels: one folder has one kind of PNG. */
+function encode(
+  q: Float32Array,
+  labels: number,
+  { width, height }: RgbImage,
+  path: string,
+  fromMaps: boolean,
+): Uint8Array {
   if (path.endsWith('.npy')) return writeNpy({ dtype: 'float32', shape: [labels, height, width], data: q });
   const pixels = width * height;
-  if (labels === 2) {
+  if (labels > 256)
+    throw new CliUsageError(
+      `Expected at most 256 labels for a .png of labels, got ${labels} for ${path}; --image with --out Q.npy writes all of them.`,
+    );
+  if (labels === 2 && !fromMaps) {
     return writeGrayPng({
       width,
       height,

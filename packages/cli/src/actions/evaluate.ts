@@ -15,8 +15,8 @@ export interface EvaluateOptions {
   classes: string;
   map?: string;
   compare?: string;
-  samples: string;
-  seed: string;
+  samples: number;
+  seed: number;
   json?: boolean;
 }
 
@@ -65,8 +65,8 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
       a: matrices,
       b: other,
       numClasses,
-      samples: Number(options.samples),
-      seed: Number(options.seed),
+      samples: options.samples,
+      seed: options.seed,
     });
     result['compare'] = { meanIoU: sumConfusion(other, numClasses).meanIoU(), ...comparison };
   }
@@ -102,9 +102,10 @@ function readMask(bytes: Uint8Array, path: string): LabelMap {
 function truthMapping(map: string | undefined): Uint8Array {
   const mapping = Uint8Array.from({ length: 256 }, (_, value) => value);
   if (map === undefined) return mapping;
-  const kept = map.split(',').map(Number);
-  if (kept.some((id, at) => !Number.isInteger(id) || id < 0 || id > 254 || kept.indexOf(id) !== at)) {
-    throw new CliUsageError(`Expected --map to be class ids such as 0,8,10, each once, got '${map}'.`);
+  const texts = map.split(',').map((text) => text.trim());
+  const kept = texts.map(Number);
+  if (kept.some((id, index) => !/^\d+$/.test(texts[index]) || id > 254 || kept.indexOf(id) !== index)) {
+    throw new CliUsageError(`Expected --map to be different class ids such as 0,8,10, got '${map}'.`);
   }
   mapping.fill(0);
   mapping[255] = 255;

@@ -9,16 +9,15 @@ import {
   type Recipe,
   resolveRecipe,
 } from '@auxseg/auxsegnet';
-import { networkFromWeights, readWeightsFile, refineWithCrf } from '@auxseg/auxsegnet/pipeline';
+import { networkFromWeights, readWeightsFile, refineWithCrf, storageError } from '@auxseg/auxsegnet/pipeline';
 import { createDenseCrfPool } from '@auxseg/crf';
 import { isImageName, mapConcurrently, parseList, readImage } from '@auxseg/datasets';
 import { writeIndexedPng } from '@auxseg/formats';
-import { writeFileAtomic } from '@auxseg/formats/node';
 import { useBackend } from '@auxseg/runtime';
 import { CliUsageError } from '../cli-error.js';
 import { describeLoadReport, networkFromOfficialTensors } from '../official-weights.js';
-
 import { createTerminal } from '../terminal.js';
+import { writeOutput } from '../write-output.js';
 
 /** Options of `auxseg predict`. */
 export interface PredictCommandOptions {
@@ -53,9 +52,7 @@ export async function predict(options: PredictCommandOptions, signal: AbortSigna
   if (leftOut) terminal.note(leftOut);
   const longSidePx = options.longSide ?? trainedLongSidePx ?? recipe.data.longSidePx;
   await mkdir(options.out, { recursive: true }).catch((cause) => {
-    throw new CliUsageError(
-      `Expected to make a folder for the predictions at ${options.out}, got ${(cause as NodeJS.ErrnoException).code}; choose another --out.`,
-    );
+    throw storageError(options.out, cause);
   });
   const crf = options.crf ? createDenseCrfPool() : null;
   const started = performance.now();
@@ -78,7 +75,7 @@ export async function predict(options: PredictCommandOptions, signal: AbortSigna
           head: options.head,
         });
         const map = crf ? await refineWithCrf(crf, scores, image, recipe) : argmaxLabels(scores);
-        await writeFileAtomic(target, writeIndexedPng(map), { syncFolder: false });
+        await writeOutput(target, writeIndexedPng(map), { syncFolder: false });
         done++;
       }
       const rate = (performance.now() - started) / 1000 / Math.max(1, done);

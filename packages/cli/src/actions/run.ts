@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Recipe, resolveRecipe } from '@auxseg/auxsegnet';
 import {
+  claimRunDirectory,
   createContext,
   openRecipeData,
   openRunDirectory,
@@ -72,37 +73,42 @@ async function execute(
   terminal.note(
     `${data.train.ids.length} training images, ${data.scoredTrain?.ids.length ?? 0} of them with masks for scoring; ${data.val.ids.length} for validation, ${data.scoredVal?.ids.length ?? 0} with masks; classes ${data.train.classes.join(', ')}`,
   );
-  const directory = await openRunDirectory(options.out, {
-    recipe,
-    configText: recipeText(recipe),
-    classes: data.train.classes,
-    backend: backend.name,
-  });
-  if (options.reuse !== undefined && (await reuseClassifier(directory, options.reuse, data.train.ids)))
-    terminal.note(`classifier and CAMs of ${options.reuse}`);
-  const context = createContext({
-    recipe,
-    data,
-    directory,
-    backend: backend.name,
-    recipePath: options.path,
-    emit: pipelineListener(terminal),
-    signal,
-  });
+  const release = await claimRunDirectory(options.out);
   try {
-    const { only } = options;
-    const summary = await runPipeline(context, only ? { only: (step) => only.includes(step) } : {});
-    terminal.printJson(summary);
-    if (!only) {
-      await createReport({ runDirectory: options.out, title: recipe.name });
-      terminal.print(summaryTables(summary));
-      const report = join(options.out, 'report.html');
-      terminal.print(
-        `\n${((performance.now() - started) / 60000).toFixed(1)} minutes. Report: ${existsSync(report) ? report : options.out}`,
-      );
+    const directory = await openRunDirectory(options.out, {
+      recipe,
+      configText: recipeText(recipe),
+      classes: data.train.classes,
+      backend: backend.name,
+    });
+    if (options.reuse !== undefined && (await reuseClassifier(directory, options.reuse, data.train.ids)))
+      terminal.note(`classifier and CAMs of ${options.reuse}`);
+    const context = createContext({
+      recipe,
+      data,
+      directory,
+      backend: backend.name,
+      recipePath: options.path,
+      emit: pipelineListener(terminal),
+      signal,
+    });
+    try {
+      const { only } = options;
+      const summary = await runPipeline(context, only ? { only: (step) => only.includes(step) } : {});
+      terminal.printJson(summary);
+      if (!only) {
+        await createReport({ runDirectory: options.out, title: recipe.name });
+        terminal.print(summaryTables(summary));
+        const report = join(options.out, 'report.html');
+        terminal.print(
+          `\n${((performance.now() - started) / 60000).toFixed(1)} minutes. Report: ${existsSync(report) ? report : options.out}`,
+        );
+      }
+      return summary;
+    } finally {
+      await context.close();
     }
-    return summary;
   } finally {
-    await context.close();
+    await release();
   }
 }

@@ -8,13 +8,13 @@ import {
   writePyTorchCheckpoint,
   writeSafetensors,
 } from '@auxseg/formats';
-import { writeFileAtomic } from '@auxseg/formats/node';
 import { useBackend } from '@auxseg/runtime';
 import { CliUsageError } from '../cli-error.js';
 import { describeLoadReport } from '../official-weights.js';
 import { recogniseWeights } from '../recognise-weights.js';
 import { createTerminal, formatTable } from '../terminal.js';
 import { verifyWeights } from '../verify-weights.js';
+import { writeOutput } from '../write-output.js';
 
 /** Lists what a weight file holds, and which network it is of. */
 export async function inspect(file: string, options: { json?: boolean }): Promise<void> {
@@ -78,7 +78,7 @@ export async function convert(
     keep && format === 'safetensors' && extension === 'safetensors'
       ? writeSafetensors(renamed, metadata)
       : write(renamed);
-  await writeFileAtomic(output, bytes);
+  await writeOutput(output, bytes);
   const leftOut = tensors.size - renamed.size;
   terminal.printJson({ input, format, output, tensors: renamed.size, leftOut, bytes: bytes.length });
   terminal.print(

@@ -16,7 +16,7 @@ export function addCrfCommand(program: Command, signal: AbortSignal): void {
     .option('--maps <file>', 'hard label maps, indexed PNG; --labels and --gt-prob apply')
     .requiredOption(
       '--out <file>',
-      'result: .npy = Q float32 [labels,H,W]; .png = label map, or foreground in grey for two labels',
+      'result: .npy = Q float32 [labels,H,W]; .png = label map, or for two labels without --maps the foreground in grey',
     )
     .addOption(
       new Option('--preset <name>', 'kernels and steps')

@@ -3,6 +3,7 @@ import type { CheckOptions, ConvertOptions, SynthesizeCommandOptions } from '../
 import type { SaliencyOptions } from '../actions/saliency.js';
 import { example } from '../example.js';
 import { nameList, numberIn, wholeNumber } from '../option-values.js';
+import { backendOption } from './backend-option.js';
 
 const actions = () => import('../actions/data.js');
 
@@ -100,7 +101,7 @@ export function addDataCommands(program: Command, signal: AbortSignal): void {
       'prediction: working resolution, 0 = keep (default: what the network was trained with)',
       wholeNumber(0),
     )
-    .option('--backend <name>', 'prediction: backend (default: auto)')
+    .addOption(backendOption('prediction: backend (default: auto)'))
     .option('--value <v>', 'constant: 0 to 1 (default: 0.5)', numberIn(0, 1))
     .option(
       '--of <names>',

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { EvaluateOptions } from '../actions/evaluate.js';
 import { example } from '../example.js';
+import { wholeNumber } from '../option-values.js';
 
 /** `evaluate`: mIoU over one confusion matrix, and paired comparisons. */
 export function addEvaluateCommand(program: Command): void {
@@ -21,8 +22,8 @@ export function addEvaluateCommand(program: Command): void {
       '--compare <dir>',
       'second folder of predictions: difference in mIoU with a paired bootstrap interval',
     )
-    .option('--samples <n>', 'bootstrap samples', '1000')
-    .option('--seed <n>', 'seed of the bootstrap', '1')
+    .option('--samples <n>', 'bootstrap samples', wholeNumber(1, 1e6), 1000)
+    .option('--seed <n>', 'seed of the bootstrap', wholeNumber(), 1)
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',
