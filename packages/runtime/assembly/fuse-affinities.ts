@@ -9,7 +9,7 @@
 // @ts-ignore: decorator
 @inline
 function strideOf(l: i32): i32 {
-  return ((l + 3) & ~3) + 8;
+  return ((l + 15) & ~15) + 8;
 }
 
 /** Scratch that forward and backward need, in floats: rings of 3 rows for a, b, and two hidden gradients. */
@@ -21,8 +21,10 @@ export function fuseScratchFloats(l: i32): i32 {
 @inline
 function expOf(x: v128): v128 {
   // Cephes expf: 2^n times a polynomial on [-ln2/2, ln2/2].
-  const bounded = f32x4.max(f32x4.min(x, f32x4.splat(88)), f32x4.splat(-87));
-  const n = f32x4.nearest(f32x4.mul(bounded, f32x4.splat(1.44269504088896341)));
+  const bounded = f32x4.pmax(f32x4.pmin(x, f32x4.splat(88)), f32x4.splat(-87));
+  // Added to 1.5 * 2^23 a number is rounded, and its integer lies in the low bits.
+  const shifted = f32x4.add(f32x4.mul(bounded, f32x4.splat(1.44269504088896341)), f32x4.splat(12582912));
+  const n = f32x4.sub(shifted, f32x4.splat(12582912));
   let r = f32x4.sub(bounded, f32x4.mul(n, f32x4.splat(0.693359375)));
   r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.12194440e-4)));
   let p = f32x4.splat(1.9875691500e-4);
@@ -32,7 +34,7 @@ function expOf(x: v128): v128 {
   p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.6666665459e-1));
   p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.0000001201e-1));
   p = f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), f32x4.add(r, f32x4.splat(1)));
-  const scale = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
+  const scale = i32x4.add(i32x4.shl(shifted, 23), i32x4.splat(0x3f800000));
   return f32x4.mul(p, scale);
 }
 
@@ -77,36 +79,57 @@ function hiddenRow(ringA: usize, ringB: usize, i: i32, l: i32, stride: i32, spla
   const bUp = slotOf(ringB, i - 1, stride);
   const bMid = slotOf(ringB, i, stride);
   const bDown = slotOf(ringB, i + 1, stride);
-  for (let j = 0; j < l; j += 8) {
+  // Sixteen numbers of both channels at a time share the loads of the weights.
+  for (let j = 0; j < l; j += 16) {
     const at = <usize>j << 2;
     let p0 = f32x4.splat(0);
     let p1 = f32x4.splat(0);
     let q0 = f32x4.splat(0);
     let q1 = f32x4.splat(0);
+    let r0 = f32x4.splat(0);
+    let r1 = f32x4.splat(0);
+    let s0 = f32x4.splat(0);
+    let s1 = f32x4.splat(0);
+    let weights = splats;
     for (let r = 0; r < 3; r++) {
-      const a = (r == 0 ? aUp : r == 1 ? aMid : aDown) + at - 4;
-      const b = (r == 0 ? bUp : r == 1 ? bMid : bDown) + at - 4;
-      const base = splats + (<usize>(r * 12) << 4);
-      for (let s: usize = 0; s < 3; s++) {
-        const weights = base + (s << 6);
+      let a = (r == 0 ? aUp : r == 1 ? aMid : aDown) + at - 4;
+      let b = (r == 0 ? bUp : r == 1 ? bMid : bDown) + at - 4;
+      for (let s = 0; s < 3; s++) {
         const w00 = v128.load(weights);
-        const w01 = v128.load(weights + 16);
-        const w10 = v128.load(weights + 32);
-        const w11 = v128.load(weights + 48);
-        const va = v128.load(a + (s << 2));
-        const vb = v128.load(b + (s << 2));
+        const w01 = v128.load(weights, 16);
+        const w10 = v128.load(weights, 32);
+        const w11 = v128.load(weights, 48);
+        let va = v128.load(a);
+        let vb = v128.load(b);
         p0 = f32x4.add(p0, f32x4.add(f32x4.mul(va, w00), f32x4.mul(vb, w10)));
         p1 = f32x4.add(p1, f32x4.add(f32x4.mul(va, w01), f32x4.mul(vb, w11)));
-        const wa = v128.load(a + (s << 2) + 16);
-        const wb = v128.load(b + (s << 2) + 16);
-        q0 = f32x4.add(q0, f32x4.add(f32x4.mul(wa, w00), f32x4.mul(wb, w10)));
-        q1 = f32x4.add(q1, f32x4.add(f32x4.mul(wa, w01), f32x4.mul(wb, w11)));
+        va = v128.load(a, 16);
+        vb = v128.load(b, 16);
+        q0 = f32x4.add(q0, f32x4.add(f32x4.mul(va, w00), f32x4.mul(vb, w10)));
+        q1 = f32x4.add(q1, f32x4.add(f32x4.mul(va, w01), f32x4.mul(vb, w11)));
+        va = v128.load(a, 32);
+        vb = v128.load(b, 32);
+        r0 = f32x4.add(r0, f32x4.add(f32x4.mul(va, w00), f32x4.mul(vb, w10)));
+        r1 = f32x4.add(r1, f32x4.add(f32x4.mul(va, w01), f32x4.mul(vb, w11)));
+        va = v128.load(a, 48);
+        vb = v128.load(b, 48);
+        s0 = f32x4.add(s0, f32x4.add(f32x4.mul(va, w00), f32x4.mul(vb, w10)));
+        s1 = f32x4.add(s1, f32x4.add(f32x4.mul(va, w01), f32x4.mul(vb, w11)));
+        weights += 64;
+        a += 4;
+        b += 4;
       }
     }
-    v128.store(h0 + at, p0);
-    v128.store(h1 + at, p1);
-    v128.store(h0 + at + 16, q0);
-    v128.store(h1 + at + 16, q1);
+    const to0 = h0 + at;
+    const to1 = h1 + at;
+    v128.store(to0, p0);
+    v128.store(to1, p1);
+    v128.store(to0, q0, 16);
+    v128.store(to1, q1, 16);
+    v128.store(to0, r0, 32);
+    v128.store(to1, r1, 32);
+    v128.store(to0, s0, 48);
+    v128.store(to1, s1, 48);
   }
 }
 
@@ -141,8 +164,8 @@ export function fuseForward(
       const d = f32x4.add(
         f32x4.splat(bias),
         f32x4.add(
-          f32x4.mul(f32x4.max(v128.load(h0 + at), zero), f32x4.splat(u0)),
-          f32x4.mul(f32x4.max(v128.load(h1 + at), zero), f32x4.splat(u1)),
+          f32x4.mul(f32x4.pmax(v128.load(h0 + at), zero), f32x4.splat(u0)),
+          f32x4.mul(f32x4.pmax(v128.load(h1 + at), zero), f32x4.splat(u1)),
         ),
       );
       const w = sigmoidOf(d);
@@ -210,6 +233,55 @@ function addInputGradient(
   const daRow = da + ((<usize>i * <usize>l) << 2);
   const dbRow = db + ((<usize>i * <usize>l) << 2);
   let j = 0;
+  for (; j + 16 <= l; j += 16) {
+    const at = <usize>j << 2;
+    let a0 = v128.load(daRow + at);
+    let a1 = v128.load(daRow + at, 16);
+    let a2 = v128.load(daRow + at, 32);
+    let a3 = v128.load(daRow + at, 48);
+    let b0 = v128.load(dbRow + at);
+    let b1 = v128.load(dbRow + at, 16);
+    let b2 = v128.load(dbRow + at, 32);
+    let b3 = v128.load(dbRow + at, 48);
+    let weights = splats;
+    for (let r = 0; r < 3; r++) {
+      let g0 = slotOf(ring0, i - r + 1, stride) + at + 4;
+      let g1 = slotOf(ring1, i - r + 1, stride) + at + 4;
+      for (let s = 0; s < 3; s++) {
+        const w00 = v128.load(weights);
+        const w01 = v128.load(weights, 16);
+        const w10 = v128.load(weights, 32);
+        const w11 = v128.load(weights, 48);
+        let d0 = v128.load(g0);
+        let d1 = v128.load(g1);
+        a0 = f32x4.add(a0, f32x4.add(f32x4.mul(d0, w00), f32x4.mul(d1, w01)));
+        b0 = f32x4.add(b0, f32x4.add(f32x4.mul(d0, w10), f32x4.mul(d1, w11)));
+        d0 = v128.load(g0, 16);
+        d1 = v128.load(g1, 16);
+        a1 = f32x4.add(a1, f32x4.add(f32x4.mul(d0, w00), f32x4.mul(d1, w01)));
+        b1 = f32x4.add(b1, f32x4.add(f32x4.mul(d0, w10), f32x4.mul(d1, w11)));
+        d0 = v128.load(g0, 32);
+        d1 = v128.load(g1, 32);
+        a2 = f32x4.add(a2, f32x4.add(f32x4.mul(d0, w00), f32x4.mul(d1, w01)));
+        b2 = f32x4.add(b2, f32x4.add(f32x4.mul(d0, w10), f32x4.mul(d1, w11)));
+        d0 = v128.load(g0, 48);
+        d1 = v128.load(g1, 48);
+        a3 = f32x4.add(a3, f32x4.add(f32x4.mul(d0, w00), f32x4.mul(d1, w01)));
+        b3 = f32x4.add(b3, f32x4.add(f32x4.mul(d0, w10), f32x4.mul(d1, w11)));
+        weights += 64;
+        g0 -= 4;
+        g1 -= 4;
+      }
+    }
+    v128.store(daRow + at, a0);
+    v128.store(daRow + at, a1, 16);
+    v128.store(daRow + at, a2, 32);
+    v128.store(daRow + at, a3, 48);
+    v128.store(dbRow + at, b0);
+    v128.store(dbRow + at, b1, 16);
+    v128.store(dbRow + at, b2, 32);
+    v128.store(dbRow + at, b3, 48);
+  }
   for (; j < l; j += 4) {
     const at = <usize>j << 2;
     let ga = f32x4.splat(0);
@@ -295,8 +367,8 @@ export function fuseBackward(
       }
       const p0 = v128.load(h0 + at);
       const p1 = v128.load(h1 + at);
-      const r0 = f32x4.max(p0, zero);
-      const r1 = f32x4.max(p1, zero);
+      const r0 = f32x4.pmax(p0, zero);
+      const r1 = f32x4.pmax(p1, zero);
       const d = f32x4.add(f32x4.splat(bias), f32x4.add(f32x4.mul(r0, f32x4.splat(u0)), f32x4.mul(r1, f32x4.splat(u1))));
       const w = sigmoidOf(d);
       const difference = f32x4.sub(v128.load(aRow + at), v128.load(bRow + at));
