@@ -105,7 +105,7 @@ function truthMapping(map: string | undefined): Uint8Array {
   const texts = map.split(',').map((text) => text.trim());
   const kept = texts.map(Number);
   if (kept.some((id, index) => !/^\d+$/.test(texts[index]) || id > 254 || kept.indexOf(id) !== index)) {
-    throw new CliUsageError(`Expected --map to be different class ids such as 0,8,10, got '${map}'.`);
+    throw new CliUsageError(`Expected --map to be class ids such as 0,8,10, each once, got '${map}'.`);
   }
   mapping.fill(0);
   mapping[255] = 255;
