@@ -1,4 +1,4 @@
-import { conv2d, useBackend } from '@auxseg/runtime';
+import { conv2d, pairwiseAffinity, useBackend } from '@auxseg/runtime';
 import { beforeAll, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -33,6 +33,20 @@ test('findings name a dead weight, a wrong shape and mixed images', async () => 
   };
   await expect(checkAffinityModule(bad)).rejects.toThrow(
     /affinity: none.*expected sal \[2,3,4,6\], got \[2,3,4,2\].*gradient of dead\/kernel\S* is zero everywhere/,
+  );
+});
+
+test('a module that takes the features away from the heads is found', async () => {
+  const bad: AffinityModule = ({ seg, sal }) => ({
+    seg,
+    sal,
+    affinity: pairwiseAffinity({ name: 'twice' }).apply([
+      seg,
+      seg,
+    ] as tfl.SymbolicTensor[]) as tfl.SymbolicTensor,
+  });
+  await expect(checkAffinityModule(bad)).rejects.toThrow(
+    /predict of a network whose heads read the features too fails.*takes? one tensor twice/,
   );
 });
 

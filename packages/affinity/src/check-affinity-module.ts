@@ -19,7 +19,7 @@ export interface AffinityCheckOptions {
 /**
  * Checks that a function keeps the promises of an {@link AffinityModule}: output shapes at several map sizes and batch
  * sizes, finite values, the same result twice, images of a batch not mixed, a gradient to every trainable weight and to
- * both inputs, a save and load that changes nothing, and no tensor left behind.
+ * both inputs, a save and load that changes nothing, a prediction as part of a network, and no tensor left behind.
  *
  * Random weights (seeded) replace the initial ones for the gradient check, so that zero-initialised modules pass.
  * Runs on the current tfjs backend, inside any test framework.
@@ -141,6 +141,8 @@ export async function checkAffinityModule(
   }
   restored.dispose();
 
+  findings.push(...checkInsideNetwork(module, channels, [h, w]));
+
   const left = tf.memory().numTensors - tensorsBuilt;
   if (left !== 0)
     findings.push(`${left} tensors are left behind by running, differentiating or loading the module`);
@@ -154,6 +156,35 @@ export async function checkAffinityModule(
       `Expected a module that keeps the promises of AffinityModule (affinity: ${hasAffinity ? 'yes' : 'none'}); found: ${findings.join('; ')}.`,
       { findings },
     );
+  }
+}
+
+/**
+ * `model.predict` of a network in which others read the features too. tfjs-layers frees an intermediate tensor that a layer takes twice
+ * after that layer.
+ */
+function checkInsideNetwork(
+  module: AffinityModule,
+  channels: number,
+  [h, w]: readonly [number, number],
+): string[] {
+  const inputs = [1, 2].map(() => tfl.input({ shape: [null, null, channels] }));
+  const pass = (x: tfl.SymbolicTensor): tfl.SymbolicTensor =>
+    tfl.layers.activation({ activation: 'linear' }).apply(x) as tfl.SymbolicTensor;
+  const [seg, sal] = inputs.map(pass);
+  const { seg: enhancedSeg, sal: enhancedSal, affinity } = module({ seg: seg!, sal: sal! });
+  // What is an output itself is never freed.
+  const outputs = [enhancedSeg, enhancedSal, ...(affinity ? [affinity] : []), seg!, sal!].map(pass);
+  const network = tfl.model({ inputs, outputs });
+  try {
+    tf.tidy(() => tf.dispose(network.predict(testFeatures(1, h, w, channels))));
+    return [];
+  } catch (cause) {
+    return [
+      `model.predict of a network whose heads read the features too fails: ${(cause as Error).message} (does a layer take one tensor twice?)`,
+    ];
+  } finally {
+    network.dispose();
   }
 }
 
