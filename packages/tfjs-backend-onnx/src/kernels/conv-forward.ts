@@ -6,8 +6,9 @@ import { blockFilter, blockFlippedFilter } from './blocked-filter.js';
 import { type ConvGeometry, isPointwise } from './conv-geometry.js';
 import { activationInitializers, activationNodes, blockedActivation, type Epilogue } from './epilogue.js';
 import { matMulInto } from './mat-mul.js';
-import { isWinogradEpilogue, winogradForward } from './winograd.js';
+import { winogradForward } from './winograd.js';
 import { planWinograd } from './winograd-tiling.js';
+import { isWinogradEpilogue } from './winograd-transforms.js';
 
 /** The domain of onnxruntime's blocked (NCHWc) operators. */
 export const BLOCKED_DOMAIN = 'com.microsoft.nchwc';
