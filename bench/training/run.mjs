@@ -52,19 +52,15 @@ if (args.help) {
 const chosen = args.cases.split(',');
 const unknown = chosen.filter((name) => !(name in cases));
 const { ours } = args;
-const wrong =
-  unknown.length > 0
-    ? `Unknown case ${unknown.join(', ')}`
-    : !['wall', 'cpu'].includes(args.clock)
-      ? 'Unknown clock'
-      : !['onnx', 'replicas'].includes(ours)
-        ? 'Unknown --ours'
-        : ours === 'replicas' && chosen.some((name) => cases[name].kind !== 'training')
-          ? 'Replicas train networks only'
-          : undefined;
-if (wrong !== undefined) {
-  console.error(`${wrong}.\n\n${help}`);
+function refuse(reason) {
+  console.error(`${reason}.\n\n${help}`);
   process.exit(2);
+}
+if (unknown.length > 0) refuse(`Unknown case ${unknown.join(', ')}`);
+if (!['wall', 'cpu'].includes(args.clock)) refuse('Unknown clock');
+if (!['onnx', 'replicas'].includes(ours)) refuse('Unknown --ours');
+if (ours === 'replicas' && chosen.some((name) => cases[name].kind !== 'training')) {
+  refuse('Replicas train networks only');
 }
 
 const here = (file) => fileURLToPath(new URL(file, import.meta.url));

@@ -122,7 +122,7 @@ async function stepOfReplicas() {
   const network = auxsegnet.createNetworkFromConfig(config, classes, 1);
   const variables = network.model.trainableWeights.map((weight) => weight.read());
   const whole = { classification: 1, saliency: 1, segmentation: 1 };
-  const loss = { losses: whole, saliencyTarget: 0.5, recompute: recompute };
+  const loss = { losses: whole, saliencyTarget: 0.5, recompute };
   const source = createReplicas({
     replicas: Number(threads),
     model: { variables: () => variables, loss: (part) => lossOfBatch(network, part, loss) },

@@ -35,7 +35,7 @@ export {
   type OfficialLoadReport,
   officialStateDict,
 } from './official-state-dict.js';
-export { type PresetName, presetNames, presets } from './presets.js';
+export { type PresetName, presetNames, presetOfBackbone, presets } from './presets.js';
 export {
   profileTrainingStep,
   type TrainingStepOptions,

@@ -1,4 +1,5 @@
 import { presets as crfPresets } from '@auxseg/crf';
+import type { NetworkConfig } from './network-config.js';
 
 /** Names of the presets, from the authors' setting to the smallest. */
 export const presetNames = ['official', 'paper', 'mobilenet', 'tiny'] as const;
@@ -176,6 +177,13 @@ const tiny = {
   },
   evaluation: { scales: [1], flip: false, crf: true },
 };
+
+/** The preset whose settings fit a network by its backbone, for weights that do not say how they were trained. */
+export const presetOfBackbone = {
+  resnet38: 'official',
+  mobilenetv2: 'mobilenet',
+  tiny: 'tiny',
+} as const satisfies Record<NetworkConfig['backbone']['name'], PresetName>;
 
 /** Defaults by preset; a recipe's own values go over them. */
 export const presets: Readonly<Record<PresetName, Readonly<Record<string, unknown>>>> = {

@@ -2,6 +2,7 @@ import {
   createNetworkFromConfig,
   type NetworkConfig,
   parseWeightsMetadata,
+  presetOfBackbone,
   resolveRecipe,
 } from '@auxseg/auxsegnet';
 import { createResNet38, pyTorchNameOfMxnet, pyTorchPlace } from '@auxseg/backbone';
@@ -31,9 +32,7 @@ export function recogniseWeights(
   const held = new Set(names);
   const own = parseWeightsMetadata(metadata, source);
   if (own !== null) {
-    const preset = { resnet38: 'official', mobilenetv2: 'mobilenet', tiny: 'tiny' }[
-      own.network.backbone.name
-    ];
+    const preset = presetOfBackbone[own.network.backbone.name];
     const fits = `preset ${preset} (${own.kind} written by auxseg, ${own.classes.length} classes)`;
     return { fits, ...nothing };
   }

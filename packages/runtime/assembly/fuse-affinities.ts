@@ -71,33 +71,37 @@ function splatWeights(weights: usize, splats: usize): void {
   }
 }
 
-/** Pre-activation of both hidden channels of one row into h0, h1 (row pointers without border). */
-function hiddenRow(ringA: usize, ringB: usize, i: i32, l: i32, stride: i32, splats: usize, h0: usize, h1: usize): void {
-  const aUp = slotOf(ringA, i - 1, stride);
-  const aMid = slotOf(ringA, i, stride);
-  const aDown = slotOf(ringA, i + 1, stride);
-  const bUp = slotOf(ringB, i - 1, stride);
-  const bMid = slotOf(ringB, i, stride);
-  const bDown = slotOf(ringB, i + 1, stride);
-  // Sixteen numbers of both channels at a time share the loads of the weights.
+/**
+ * Adds the 3x3 convolution of two maps to one row of its two outputs. a0, a1, a2 and b0, b1, b2 are the rows of the maps; a row's taps lie `step`
+ * bytes apart, and a negative step turns the filter around. The four weights of a tap are [map][output] with `across` 32, and
+ * [output][map] with 16.
+ */
+function convolveRow(
+  a0: usize, a1: usize, a2: usize, b0: usize, b1: usize, b2: usize, step: usize, splats: usize, across: usize,
+  out0: usize, out1: usize, l: i32,
+): void {
+  const along = 48 - across;
+  // Sixteen numbers of both outputs at a time share the loads of the weights.
   for (let j = 0; j < l; j += 16) {
     const at = <usize>j << 2;
-    let p0 = f32x4.splat(0);
-    let p1 = f32x4.splat(0);
-    let q0 = f32x4.splat(0);
-    let q1 = f32x4.splat(0);
-    let r0 = f32x4.splat(0);
-    let r1 = f32x4.splat(0);
-    let s0 = f32x4.splat(0);
-    let s1 = f32x4.splat(0);
+    const to0 = out0 + at;
+    const to1 = out1 + at;
+    let p0 = v128.load(to0);
+    let p1 = v128.load(to1);
+    let q0 = v128.load(to0, 16);
+    let q1 = v128.load(to1, 16);
+    let r0 = v128.load(to0, 32);
+    let r1 = v128.load(to1, 32);
+    let s0 = v128.load(to0, 48);
+    let s1 = v128.load(to1, 48);
     let weights = splats;
     for (let r = 0; r < 3; r++) {
-      let a = (r == 0 ? aUp : r == 1 ? aMid : aDown) + at - 4;
-      let b = (r == 0 ? bUp : r == 1 ? bMid : bDown) + at - 4;
+      let a = (r == 0 ? a0 : r == 1 ? a1 : a2) + at - step;
+      let b = (r == 0 ? b0 : r == 1 ? b1 : b2) + at - step;
       for (let s = 0; s < 3; s++) {
         const w00 = v128.load(weights);
-        const w01 = v128.load(weights, 16);
-        const w10 = v128.load(weights, 32);
+        const w01 = v128.load(weights + along);
+        const w10 = v128.load(weights + across);
         const w11 = v128.load(weights, 48);
         let va = v128.load(a);
         let vb = v128.load(b);
@@ -116,12 +120,10 @@ function hiddenRow(ringA: usize, ringB: usize, i: i32, l: i32, stride: i32, spla
         s0 = f32x4.add(s0, f32x4.add(f32x4.mul(va, w00), f32x4.mul(vb, w10)));
         s1 = f32x4.add(s1, f32x4.add(f32x4.mul(va, w01), f32x4.mul(vb, w11)));
         weights += 64;
-        a += 4;
-        b += 4;
+        a += step;
+        b += step;
       }
     }
-    const to0 = h0 + at;
-    const to1 = h1 + at;
     v128.store(to0, p0);
     v128.store(to1, p1);
     v128.store(to0, q0, 16);
@@ -131,6 +133,18 @@ function hiddenRow(ringA: usize, ringB: usize, i: i32, l: i32, stride: i32, spla
     v128.store(to0, s0, 48);
     v128.store(to1, s1, 48);
   }
+}
+
+/** Pre-activation of both hidden channels of row i into h0, h1 (row pointers without border). */
+function hiddenRow(ringA: usize, ringB: usize, i: i32, l: i32, stride: i32, splats: usize, h0: usize, h1: usize): void {
+  const bytes = <usize>(stride - 4) << 2;
+  memory.fill(h0, 0, bytes);
+  memory.fill(h1, 0, bytes);
+  convolveRow(
+    slotOf(ringA, i - 1, stride), slotOf(ringA, i, stride), slotOf(ringA, i + 1, stride),
+    slotOf(ringB, i - 1, stride), slotOf(ringB, i, stride), slotOf(ringB, i + 1, stride),
+    4, splats, 32, h0, h1, l,
+  );
 }
 
 /** out[l,l] from maps a and b; weights [3,3,2,2]; u0, u1, bias as above. */
@@ -226,93 +240,25 @@ function accumulateFilter(ring: usize, g0: usize, g1: usize, i: i32, l: i32, str
   }
 }
 
-/** Adds the input gradient of the first convolution to row i of da and db. */
+/**
+ * Adds the input gradient of the first convolution to row i of da and db: the convolution of the hidden gradients with the filter turned
+ * around and its channels exchanged. h0 and h1 are scratch, because the rows of the maps have no room for whole vectors.
+ */
 function addInputGradient(
-  ring0: usize, ring1: usize, da: usize, db: usize, i: i32, l: i32, stride: i32, splats: usize,
+  ring0: usize, ring1: usize, da: usize, db: usize, i: i32, l: i32, stride: i32, splats: usize, h0: usize, h1: usize,
 ): void {
-  const daRow = da + ((<usize>i * <usize>l) << 2);
-  const dbRow = db + ((<usize>i * <usize>l) << 2);
-  let j = 0;
-  for (; j + 16 <= l; j += 16) {
-    const at = <usize>j << 2;
-    let a0 = v128.load(daRow + at);
-    let a1 = v128.load(daRow + at, 16);
-    let a2 = v128.load(daRow + at, 32);
-    let a3 = v128.load(daRow + at, 48);
-    let b0 = v128.load(dbRow + at);
-    let b1 = v128.load(dbRow + at, 16);
-    let b2 = v128.load(dbRow + at, 32);
-    let b3 = v128.load(dbRow + at, 48);
-    let weights = splats;
-    for (let r = 0; r < 3; r++) {
-      let g0 = slotOf(ring0, i - r + 1, stride) + at + 4;
-      let g1 = slotOf(ring1, i - r + 1, stride) + at + 4;
-      for (let s = 0; s < 3; s++) {
-        const w00 = v128.load(weights);
-        const w01 = v128.load(weights, 16);
-        const w10 = v128.load(weights, 32);
-        const w11 = v128.load(weights, 48);
-        let d0 = v128.load(g0);
-        let d1 = v128.load(g1);
-        a0 = f32x4.add(a0, f32x4.add(f32x4.mul(d0, w00), f32x4.mul(d1, w01)));
-        b0 = f32x4.add(b0, f32x4.add(f32x4.mul(d0, w10), f32x4.mul(d1, w11)));
-        d0 = v128.load(g0, 16);
-        d1 = v128.load(g1, 16);
-        a1 = f32x4.add(a1, f32x4.add(f32x4.mul(d0, w00), f32x4.mul(d1, w01)));
-        b1 = f32x4.add(b1, f32x4.add(f32x4.mul(d0, w10), f32x4.mul(d1, w11)));
-        d0 = v128.load(g0, 32);
-        d1 = v128.load(g1, 32);
-        a2 = f32x4.add(a2, f32x4.add(f32x4.mul(d0, w00), f32x4.mul(d1, w01)));
-        b2 = f32x4.add(b2, f32x4.add(f32x4.mul(d0, w10), f32x4.mul(d1, w11)));
-        d0 = v128.load(g0, 48);
-        d1 = v128.load(g1, 48);
-        a3 = f32x4.add(a3, f32x4.add(f32x4.mul(d0, w00), f32x4.mul(d1, w01)));
-        b3 = f32x4.add(b3, f32x4.add(f32x4.mul(d0, w10), f32x4.mul(d1, w11)));
-        weights += 64;
-        g0 -= 4;
-        g1 -= 4;
-      }
-    }
-    v128.store(daRow + at, a0);
-    v128.store(daRow + at, a1, 16);
-    v128.store(daRow + at, a2, 32);
-    v128.store(daRow + at, a3, 48);
-    v128.store(dbRow + at, b0);
-    v128.store(dbRow + at, b1, 16);
-    v128.store(dbRow + at, b2, 32);
-    v128.store(dbRow + at, b3, 48);
-  }
-  for (; j < l; j += 4) {
-    const at = <usize>j << 2;
-    let ga = f32x4.splat(0);
-    let gb = f32x4.splat(0);
-    for (let r = 0; r < 3; r++) {
-      const g0 = slotOf(ring0, i - r + 1, stride) + at + 4;
-      const g1 = slotOf(ring1, i - r + 1, stride) + at + 4;
-      for (let s: usize = 0; s < 3; s++) {
-        const weights = splats + ((<usize>(r * 3) + s) << 6);
-        const d0 = v128.load(g0 - (s << 2));
-        const d1 = v128.load(g1 - (s << 2));
-        ga = f32x4.add(ga, f32x4.add(f32x4.mul(d0, v128.load(weights)), f32x4.mul(d1, v128.load(weights + 16))));
-        gb = f32x4.add(gb, f32x4.add(f32x4.mul(d0, v128.load(weights + 32)), f32x4.mul(d1, v128.load(weights + 48))));
-      }
-    }
-    if (j + 4 <= l) {
-      v128.store(daRow + at, f32x4.add(v128.load(daRow + at), ga));
-      v128.store(dbRow + at, f32x4.add(v128.load(dbRow + at), gb));
-    } else {
-      store<f32>(daRow + at, load<f32>(daRow + at) + f32x4.extract_lane(ga, 0));
-      store<f32>(dbRow + at, load<f32>(dbRow + at) + f32x4.extract_lane(gb, 0));
-      if (j + 1 < l) {
-        store<f32>(daRow + at + 4, load<f32>(daRow + at + 4) + f32x4.extract_lane(ga, 1));
-        store<f32>(dbRow + at + 4, load<f32>(dbRow + at + 4) + f32x4.extract_lane(gb, 1));
-      }
-      if (j + 2 < l) {
-        store<f32>(daRow + at + 8, load<f32>(daRow + at + 8) + f32x4.extract_lane(ga, 2));
-        store<f32>(dbRow + at + 8, load<f32>(dbRow + at + 8) + f32x4.extract_lane(gb, 2));
-      }
-    }
-  }
+  const bytes = <usize>l << 2;
+  const daRow = da + <usize>i * bytes;
+  const dbRow = db + <usize>i * bytes;
+  memory.copy(h0, daRow, bytes);
+  memory.copy(h1, dbRow, bytes);
+  convolveRow(
+    slotOf(ring0, i + 1, stride), slotOf(ring0, i, stride), slotOf(ring0, i - 1, stride),
+    slotOf(ring1, i + 1, stride), slotOf(ring1, i, stride), slotOf(ring1, i - 1, stride),
+    -4, splats, 16, h0, h1, l,
+  );
+  memory.copy(daRow, h0, bytes);
+  memory.copy(dbRow, h1, bytes);
 }
 
 /**
@@ -401,10 +347,10 @@ export function fuseBackward(
     store<f64>(sums + 38 * 8, load<f64>(sums + 38 * 8) + sumLanes64(sumD));
     accumulateFilter(ringA, g0, g1, i, l, stride, 0, sums);
     accumulateFilter(ringB, g0, g1, i, l, stride, 1, sums);
-    if (i > 0) addInputGradient(ring0, ring1, da, db, i - 1, l, stride, splats);
+    if (i > 0) addInputGradient(ring0, ring1, da, db, i - 1, l, stride, splats, h0, h1);
   }
   // The row below the last has no hidden gradient.
   zeroRow(ring0 + ((<usize>((l + 3) % 3) * <usize>stride) << 2), stride);
   zeroRow(ring1 + ((<usize>((l + 3) % 3) * <usize>stride) << 2), stride);
-  addInputGradient(ring0, ring1, da, db, l - 1, l, stride, splats);
+  addInputGradient(ring0, ring1, da, db, l - 1, l, stride, splats, h0, h1);
 }

@@ -1,5 +1,16 @@
 import { elementwiseWasm } from './generated/elementwise-wasm.js';
 
+/** Sends pixels of tiles to the planes of their transform. */
+export type TilesToPlanes = (
+  from: number,
+  to: number,
+  tiles: number,
+  channels: number,
+  pixel: number,
+  tile: number,
+  plane: number,
+) => void;
+
 /** The compiled kernels; pointers are byte offsets into the workspace. See assembly/. */
 export interface ElementwiseKernels {
   maskGradient(dy: number, y: number, n: number, high: number): void;
@@ -36,15 +47,7 @@ export interface ElementwiseKernels {
     stride: number,
     n: number,
   ): void;
-  winogradInputColumns(
-    from: number,
-    to: number,
-    tiles: number,
-    channels: number,
-    pixel: number,
-    tile: number,
-    plane: number,
-  ): void;
+  winogradInputColumns: TilesToPlanes;
   winogradOutputRows(m: number, plane: number, out: number, stride: number, n: number): void;
   winogradOutputColumns(
     from: number,
@@ -59,15 +62,7 @@ export interface ElementwiseKernels {
     high: number,
   ): void;
   winogradGradientRows(r0: number, r1: number, out: number, stride: number, n: number): void;
-  winogradGradientColumns(
-    from: number,
-    to: number,
-    tiles: number,
-    channels: number,
-    pixel: number,
-    tile: number,
-    plane: number,
-  ): void;
+  winogradGradientColumns: TilesToPlanes;
   winogradFilter(a: number, b: number, c: number, out: number, stride: number, n: number): void;
   winogradFilterGradient(m: number, plane: number, out: number, stride: number, n: number): void;
   accumulate(from: number, to: number, n: number): void;

@@ -1,7 +1,9 @@
 import { disposeModel } from '@auxseg/runtime';
 import { createPredictionSaliency, type SaliencySource, type SaliencyThresholds } from '@auxseg/saliency';
 import { predictSaliency } from '../inference.js';
-import { presets } from '../presets.js';
+import type { NetworkConfig } from '../network-config.js';
+import { presetOfBackbone } from '../presets.js';
+import { resolveRecipe } from '../recipe.js';
 import { findFile, openNetworkFile } from './network-files.js';
 
 /** Which network is asked for saliency, and how. */
@@ -47,8 +49,6 @@ export function createNetworkSaliency(options: NetworkSaliencyOptions): Saliency
 }
 
 /** What the preset of a backbone has, for files that do not say what they were trained with. */
-function longSideOf(backbone: string): number {
-  const preset =
-    backbone === 'mobilenetv2' ? presets.mobilenet : backbone === 'tiny' ? presets.tiny : presets.official;
-  return (preset['data'] as { longSidePx?: number }).longSidePx ?? 0;
+function longSideOf(backbone: NetworkConfig['backbone']['name']): number {
+  return resolveRecipe({ preset: presetOfBackbone[backbone] }).data.longSidePx;
 }

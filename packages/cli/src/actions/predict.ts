@@ -6,6 +6,7 @@ import {
   type NetworkConfig,
   type PresetName,
   predictSegmentation,
+  presetOfBackbone,
   type Recipe,
   resolveRecipe,
 } from '@auxseg/auxsegnet';
@@ -102,11 +103,10 @@ async function openWeights({ weights: path, preset, strict }: PredictCommandOpti
   const weights = await readWeightsFile(path);
   if (weights.metadata['format'] === 'auxseg') {
     const { network, metadata } = networkFromWeights(weights, path);
-    const own = { resnet38: 'official', mobilenetv2: 'mobilenet', tiny: 'tiny' } as const;
     return {
       network,
       config: metadata.network,
-      recipe: resolveRecipe({ preset: own[metadata.network.backbone.name] }),
+      recipe: resolveRecipe({ preset: presetOfBackbone[metadata.network.backbone.name] }),
       trainedLongSidePx: metadata.longSidePx,
     };
   }

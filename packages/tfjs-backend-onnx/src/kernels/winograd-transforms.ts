@@ -1,7 +1,7 @@
-import type { SimdWorkspace } from '../simd-workspace.js';
+import type { SimdWorkspace, TilesToPlanes } from '../simd-workspace.js';
 import type { ConvGeometry } from './conv-geometry.js';
 import { ACTIVATION_BOUNDS, type BoundedActivation, type Epilogue } from './epilogue.js';
-import type { TileRow, WinogradTiling } from './winograd-tiling.js';
+import type { TileRow, TileRun, WinogradTiling } from './winograd-tiling.js';
 
 // The transforms of winograd.ts, in the workspace: places and lengths are in floats.
 
@@ -40,6 +40,7 @@ export function inputTransform(
   const length = inWidth * channels;
   const zeros = area + 4 * length;
   const transformed = area + 5 * length;
+  const rows = { start: transformed, length, channels, dilation: dilationW, runs };
   floats.fill(0, zeros, zeros + length);
   const held = [-1, -1, -1, -1];
   const pixels = Math.max(0, Math.min(g.inWidth, inWidth - padLeft));
@@ -69,19 +70,7 @@ export function inputTransform(
       return F * (area + slot * length);
     });
     kernels.winogradInputRows(r0, r1, r2, r3, F * transformed, F * length, length);
-    for (let i = 0; i < 4; i++) {
-      for (const { phase, tiles, first } of runs) {
-        kernels.winogradInputColumns(
-          F * (transformed + i * length + phase * channels),
-          F * (to + 4 * i * plane + first * channels),
-          tiles,
-          channels,
-          F * dilationW * channels,
-          F * 2 * dilationW * channels,
-          F * plane,
-        );
-      }
-    }
+    rowsToPlanes(kernels.winogradInputColumns, rows, to, plane);
   };
 }
 
@@ -98,6 +87,7 @@ export function gradientTransform(
   const length = outWidth * channels;
   const rowLength = g.outWidth * channels;
   const transformed = area + 2 * length;
+  const rows = { start: transformed, length, channels, dilation: dilationW, runs };
   return ({ image, y }, to, plane) => {
     for (let i = 0; i < 2; i++) {
       const row = y + i * dilationH;
@@ -108,20 +98,34 @@ export function gradientTransform(
       floats.fill(0, start + copied, start + length);
     }
     kernels.winogradGradientRows(F * area, F * (area + length), F * transformed, F * length, length);
-    for (let i = 0; i < 4; i++) {
-      for (const { phase, tiles, first } of runs) {
-        kernels.winogradGradientColumns(
-          F * (transformed + i * length + phase * channels),
-          F * (to + 4 * i * plane + first * channels),
-          tiles,
-          channels,
-          F * dilationW * channels,
-          F * 2 * dilationW * channels,
-          F * plane,
-        );
-      }
-    }
+    rowsToPlanes(kernels.winogradGradientColumns, rows, to, plane);
   };
+}
+
+/** Four rows after their first transform. */
+interface HalfTransformed {
+  start: number;
+  length: number;
+  channels: number;
+  /** Pixels between those of a tile. */
+  dilation: number;
+  runs: readonly TileRun[];
+}
+
+/** The second transform, along the rows: each row's tiles to four planes. */
+function rowsToPlanes(
+  kernel: TilesToPlanes,
+  { start, length, channels, dilation, runs }: HalfTransformed,
+  to: number,
+  plane: number,
+): void {
+  const pixel = F * dilation * channels;
+  for (let i = 0; i < 4; i++) {
+    for (const { phase, tiles, first } of runs) {
+      const from = F * (start + i * length + phase * channels);
+      kernel(from, F * (to + 4 * i * plane + first * channels), tiles, channels, pixel, 2 * pixel, F * plane);
+    }
+  }
 }
 
 /** The way back, a row of tiles at a time: from [16, tiles, K] with planes `plane` floats apart to two rows of `y`. */
