@@ -39,8 +39,14 @@ export async function runDemo(options: RunOptions, signal: AbortSignal): Promise
   const out = options.out ?? join('runs', 'demo');
   await execute(recipe, { ...options, out }, signal);
   const terminal = createTerminal({ json: options.json === true });
-  terminal.print('\nNext: swap the affinity module and compare:');
-  terminal.print('  npx auxseg demo --out runs/no-affinity --set network.affinity.name=identity');
+  const [title, command] =
+    recipe.network.affinity.name === 'identity'
+      ? ['your own photographs, as in docs/quick-start.md', 'npx auxseg data check my-animals']
+      : [
+          'swap the affinity module and compare',
+          'npx auxseg demo --out runs/no-affinity --set network.affinity.name=identity',
+        ];
+  terminal.print(`\nNext: ${title}:\n  ${command}`);
 }
 
 /** Some steps of a run: `auxseg train` and the like. */
